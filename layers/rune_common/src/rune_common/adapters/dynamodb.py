@@ -1,0 +1,9 @@
+"""The stores on DynamoDB and the client that they share."""
+
+from __future__ import annotations
+
+from rune_common.adapters.dynamodb_access import DynamoFailureWindow, DynamoTokenStore
+from rune_common.adapters.dynamodb_client import TableClient, connect
+from rune_common.adapters.dynamodb_runs import DynamoRunStore
+
+__all__ = ["DynamoFailureWindow", "DynamoRunStore", "DynamoTokenStore", "TableClient", "connect"]

@@ -1,0 +1,16 @@
+"""Every adapter that keeps its state in this process: for tests, and for what is kept per process anyway."""
+
+from __future__ import annotations
+
+from rune_common.adapters.memory_access import MemoryFailureWindow, MemoryRateLimiter, MemoryTokenStore
+from rune_common.adapters.memory_blobs import MemoryBlobStore, MemorySealer
+from rune_common.adapters.memory_runs import MemoryRunStore
+
+__all__ = [
+    "MemoryBlobStore",
+    "MemoryFailureWindow",
+    "MemoryRateLimiter",
+    "MemoryRunStore",
+    "MemorySealer",
+    "MemoryTokenStore",
+]

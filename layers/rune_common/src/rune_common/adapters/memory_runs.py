@@ -1,0 +1,202 @@
+"""Runs and their logs in this process: the run store's contract in its plainest form."""
+
+from __future__ import annotations
+
+import builtins
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rune_common.domain.errors import (
+    AttemptSuperseded,
+    IdempotencyKeyTaken,
+    RunChanged,
+    RunNotFound,
+    TooManyActiveRuns,
+)
+from rune_common.domain.events import Event
+from rune_common.domain.ports import EventPage, IdempotencyClaim, RunChange, RunFilter, RunPage, RunRequest
+from rune_common.domain.runs import Run, RunState
+
+OnChange = Callable[[Run | None, Run], None]
+"""Called after each write with the record before (None: a new run) and after it, as a table's stream is."""
+
+
+@dataclass(slots=True)
+class _Stored:
+    run: Run
+    request: RunRequest | None
+    events: list[Event]
+    producer_keys: set[str] = field(default_factory=set)
+    result: Mapping[str, Any] | None = None
+
+
+class MemoryRunStore:
+    """Every write is atomic and every read is consistent. `on_change` is called outside the lock."""
+
+    def __init__(self, on_change: OnChange | None = None) -> None:
+        self.on_change = on_change
+        self._stored: dict[tuple[str, str], _Stored] = {}
+        self._claims: dict[tuple[str, str, str], IdempotencyClaim] = {}
+        self._lock = threading.RLock()
+
+    def create(
+        self,
+        run: Run,
+        request: RunRequest,
+        events: Sequence[Event],
+        *,
+        claim: IdempotencyClaim | None = None,
+        max_active: int | None = None,
+    ) -> None:
+        """Raises IdempotencyKeyTaken, TooManyActiveRuns, and RunChanged for an id that exists."""
+        with self._lock:
+            if claim and self._taken(claim, run.created_at):
+                raise IdempotencyKeyTaken(claim.operation)
+            if max_active is not None and self._active(run.tenant) >= max_active:
+                raise TooManyActiveRuns
+            if (run.tenant, run.run_id) in self._stored:
+                raise RunChanged(run.run_id)
+            self._stored[run.tenant, run.run_id] = _Stored(run, request, list(events))
+            if claim:
+                self._claims[claim.tenant, claim.operation, claim.key] = claim
+        self._tell(None, run)
+
+    def claimed(self, tenant: str, operation: str, key: str) -> IdempotencyClaim | None:
+        return self._claims.get((tenant, operation, key))
+
+    def get(self, tenant: str, run_id: str) -> Run | None:
+        stored = self._stored.get((tenant, run_id))
+        return stored.run if stored else None
+
+    def request(self, tenant: str, run_id: str) -> RunRequest | None:
+        stored = self._stored.get((tenant, run_id))
+        return stored.request if stored else None
+
+    def result(self, tenant: str, run_id: str) -> Mapping[str, Any] | None:
+        stored = self._stored.get((tenant, run_id))
+        return stored.result if stored else None
+
+    def results(self, tenant: str, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        found = ((run_id, self.result(tenant, run_id)) for run_id in run_ids)
+        return {run_id: result for run_id, result in found if result is not None}
+
+    def commit(self, change: RunChange) -> None:
+        """Raises RunChanged when somebody else wrote first, also for a producer key that exists."""
+        before, after = change.before, change.after
+        with self._lock:
+            stored = self._stored.get((before.tenant, before.run_id))
+            if stored is None or stored.run.revision != before.revision:
+                raise RunChanged(before.run_id)
+            if not stored.producer_keys.isdisjoint(change.producer_keys):
+                raise RunChanged(before.run_id)
+            previous, stored.run = stored.run, after
+            stored.events.extend(change.events)
+            stored.producer_keys.update(change.producer_keys)
+            if change.result is not None:
+                stored.result = change.result
+            if change.forget_request:
+                stored.request = None
+        self._tell(previous, after)
+
+    def claim_slot(self, run: Run, *, owner: str, max_running: int, now_ms: int) -> Run | None:
+        """Count a queued run as running; None when no slot is free or the run is no longer waiting."""
+        with self._lock:
+            stored = self._stored.get((run.tenant, run.run_id))
+            if stored is None or not _waits(stored.run) or self._running(run.tenant) >= max_running:
+                return None
+            before = stored.run
+            updated_at = max(now_ms, before.updated_at)
+            after = replace(
+                before, holds_slot=True, owner=owner, updated_at=updated_at, revision=before.revision + 1
+            )
+            stored.run = after
+        self._tell(before, after)
+        return after
+
+    def beat(self, tenant: str, run_id: str, attempt_id: str, *, now_ms: int) -> Run:
+        """The run with its new heartbeat; an ended run is returned as it is.
+
+        Raises AttemptSuperseded, RunNotFound.
+        """
+        with self._lock:
+            stored = self._stored.get((tenant, run_id))
+            if stored is None:
+                raise RunNotFound(run_id)
+            before = stored.run
+            if before.attempt_id != attempt_id:
+                raise AttemptSuperseded(run_id)
+            if before.terminal:
+                return before
+            after = stored.run = replace(before, heartbeat_at=now_ms)
+        self._tell(before, after)
+        return after
+
+    def list(self, tenant: str, where: RunFilter, *, limit: int, after: str | None = None) -> RunPage:
+        """A page in order of the run ids, which is the order of creation."""
+        downwards = where.order == "desc"
+        found = sorted(
+            (run for run in self._runs(tenant) if _matches(run, where)),
+            key=lambda run: run.run_id,
+            reverse=downwards,
+        )
+        if after is not None:
+            found = [run for run in found if (run.run_id < after if downwards else run.run_id > after)]
+        page = tuple(found[:limit])
+        return RunPage(page, page[-1].run_id if len(found) > limit else None)
+
+    def waiting(self, tenant: str, *, limit: int) -> Sequence[Run]:
+        """Queued runs of a tenant without a slot, oldest first."""
+        return sorted(filter(_waits, self._runs(tenant)), key=lambda run: run.run_id)[:limit]
+
+    def due(self, *, now_ms: int, limit: int) -> Sequence[Run]:
+        """Unfinished runs of all tenants whose `due_at` has passed, longest first."""
+        dated = ((run.due_at(), run) for run in self._runs())
+        late = [(due_at, run) for due_at, run in dated if due_at is not None and due_at <= now_ms]
+        return [run for _, run in sorted(late, key=lambda pair: pair[0])[:limit]]
+
+    def unfinished(self, owner: str, *, limit: int) -> Sequence[Run]:
+        """Unfinished runs that an engine owns."""
+        return [run for run in self._runs() if run.owner == owner and not run.terminal][:limit]
+
+    def events(self, tenant: str, run_id: str, *, after: int = 0, limit: int = 1000) -> EventPage:
+        stored = self._stored.get((tenant, run_id))
+        with self._lock:
+            rest = [event for event in stored.events if event.sequence > after] if stored else []
+        return EventPage(tuple(rest[:limit]), more=len(rest) > limit)
+
+    def _runs(self, tenant: str | None = None) -> builtins.list[Run]:
+        with self._lock:
+            return [stored.run for (owner, _), stored in self._stored.items() if tenant in (None, owner)]
+
+    def _taken(self, claim: IdempotencyClaim, now_ms: int) -> bool:
+        earlier = self.claimed(claim.tenant, claim.operation, claim.key)
+        return earlier is not None and earlier.expires_at > now_ms
+
+    def _active(self, tenant: str) -> int:
+        return _count(not run.terminal for run in self._runs(tenant))
+
+    def _running(self, tenant: str) -> int:
+        return _count(run.holds_slot and not run.terminal for run in self._runs(tenant))
+
+    def _tell(self, before: Run | None, after: Run) -> None:
+        if self.on_change:
+            self.on_change(before, after)
+
+
+def _count(facts: Iterable[bool]) -> int:
+    return sum(1 for fact in facts if fact)
+
+
+def _waits(run: Run) -> bool:
+    return run.state is RunState.QUEUED and not run.holds_slot
+
+
+def _matches(run: Run, where: RunFilter) -> bool:
+    return (
+        (not where.states or run.state in where.states)
+        and (not where.kinds or run.kind in where.kinds)
+        and (where.created_after is None or where.created_after <= run.created_at)
+        and (where.created_before is None or run.created_at < where.created_before)
+    )

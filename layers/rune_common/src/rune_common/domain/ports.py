@@ -1,0 +1,224 @@
+"""What the use cases need from the outside world. Adapters and their one port suite implement these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from rune_common.domain.events import Event
+from rune_common.domain.runs import Run, RunKind, RunState
+
+Clock = Callable[[], int]
+"""Now, in epoch milliseconds."""
+
+NewId = Callable[[], str]
+"""A new UUIDv7 as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a run was asked to do, with its secrets, for the worker only.
+
+    `document` is the validated request as JSON; `secrets` holds what may exist only sealed (a kubeconfig).
+    It is stored outside the log and deleted when the run ends.
+    """
+
+    document: Mapping[str, Any]
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyClaim:
+    """An idempotency key used by a request (jobs-api.md 4.4). Scope is (tenant, operation, key)."""
+
+    tenant: str
+    operation: str
+    key: str
+    body_sha256: str
+    run_id: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunChange:
+    """One transaction on a run: `before` is what it was decided on, `events` continue its log.
+
+    The write succeeds only if the stored revision is still `before.revision`. The tenant's counters of
+    unfinished and running runs follow from the two states. `result` is the job's result, kept beside the
+    record; `forget_request` deletes the stored request with its secrets.
+    """
+
+    before: Run
+    after: Run
+    events: tuple[Event, ...] = ()
+    producer_keys: tuple[str, ...] = ()
+    result: Mapping[str, Any] | None = None
+    forget_request: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs a list shows; empty means all. Times are epoch ms, half-open: after <= created < before."""
+
+    states: tuple[RunState, ...] = ()
+    kinds: tuple[RunKind, ...] = ()
+    created_after: int | None = None
+    created_before: int | None = None
+    order: Literal["asc", "desc"] = "desc"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """`next_position` is the run id to go on after, None at the end."""
+
+    runs: tuple[Run, ...]
+    next_position: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events in ascending order; `more` says whether any follow the last of them."""
+
+    events: tuple[Event, ...]
+    more: bool
+
+
+class RunStore(Protocol):
+    """Runs, their logs and what belongs to them. Reads are strongly consistent unless they say otherwise."""
+
+    def create(
+        self,
+        run: Run,
+        request: RunRequest,
+        events: Sequence[Event],
+        *,
+        claim: IdempotencyClaim | None = None,
+        max_active: int | None = None,
+    ) -> None:
+        """Store a new run in one transaction.
+
+        Raises IdempotencyKeyTaken (read the winner with `claimed`), TooManyActiveRuns, Unavailable.
+        """
+        ...
+
+    def claimed(self, tenant: str, operation: str, key: str) -> IdempotencyClaim | None: ...
+
+    def get(self, tenant: str, run_id: str) -> Run | None: ...
+
+    def request(self, tenant: str, run_id: str) -> RunRequest | None: ...
+
+    def result(self, tenant: str, run_id: str) -> Mapping[str, Any] | None: ...
+
+    def results(self, tenant: str, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]: ...
+
+    def commit(self, change: RunChange) -> None:
+        """Raises RunChanged when somebody else wrote first, also for a producer key that exists."""
+        ...
+
+    def claim_slot(self, run: Run, *, owner: str, max_running: int, now_ms: int) -> Run | None:
+        """Count a queued run as running; None when no slot is free or the run is no longer waiting."""
+        ...
+
+    def beat(self, tenant: str, run_id: str, attempt_id: str, *, now_ms: int) -> Run:
+        """Note that an attempt is alive and read the run. Raises AttemptSuperseded, RunNotFound."""
+        ...
+
+    def list(self, tenant: str, where: RunFilter, *, limit: int, after: str | None = None) -> RunPage:
+        """A page in order of creation (eventually consistent). Cost is O(page)."""
+        ...
+
+    def waiting(self, tenant: str, *, limit: int) -> Sequence[Run]:
+        """Queued runs of a tenant without a slot, oldest first (eventually consistent)."""
+        ...
+
+    def due(self, *, now_ms: int, limit: int) -> Sequence[Run]:
+        """Unfinished runs of all tenants whose `due_at` has passed, longest first (eventually consistent)."""
+        ...
+
+    def unfinished(self, owner: str, *, limit: int) -> Sequence[Run]:
+        """Unfinished runs that an engine owns; what a restarted engine has to look at."""
+        ...
+
+    def events(self, tenant: str, run_id: str, *, after: int = 0, limit: int = 1000) -> EventPage: ...
+
+
+class BlobStore(Protocol):
+    """Bytes by key: artifacts and payloads too large for the table. Raises BlobNotFound, Unavailable."""
+
+    def put(self, key: str, content: bytes) -> None: ...
+    def get(self, key: str) -> bytes: ...
+    def delete(self, key: str) -> None: ...
+
+
+class Sealer(Protocol):
+    """Authenticated encryption. `context` must be equal on both sides, else `open` raises ValueError."""
+
+    def seal(self, plain: bytes, context: str) -> bytes: ...
+    def open(self, sealed: bytes, context: str) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTask:
+    """What starts one leg of an agent: identifiers only, the request is read from the store."""
+
+    tenant: str
+    run_id: str
+    attempt_id: str
+    task_token: str
+
+
+class ExecutionStarter(Protocol):
+    """Starts a run's state machine. Starting the same (run, attempt) again does nothing."""
+
+    def start(self, run: Run) -> None: ...
+
+
+class AgentStarter(Protocol):
+    """Starts an agent somewhere and returns at once; its end arrives by TaskCallbacks."""
+
+    def start(self, task: AgentTask, *, timeout_seconds: int) -> None: ...
+
+
+class TaskCallbacks(Protocol):
+    """Answers of a waiting task. A token that timed out or is unknown is ignored: returns False."""
+
+    def succeed(self, task_token: str, output: Mapping[str, Any]) -> bool: ...
+    def fail(self, task_token: str, error: str, cause: str = "") -> bool: ...
+    def heartbeat(self, task_token: str) -> bool: ...
+
+
+class ModelServer(Protocol):
+    """One model server. Every call is bounded in time; `Unavailable` means that it did not answer."""
+
+    def ready(self) -> bool: ...
+
+    def installed(self, model: str) -> bool: ...
+
+    def abilities(self, model: str) -> ModelAbilities: ...
+
+    def warm_up(self, model: str, *, context_window: int, timeout_seconds: int, stop: Callable[[], bool]) -> bool:
+        """Load the model with the context size used later; False when it was not loaded in time or stopped."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAbilities:
+    """`capabilities` None: the server reports none. `context_length` in tokens, None if unknown."""
+
+    capabilities: tuple[str, ...] | None
+    context_length: int | None
+
+
+class ModelServers(Protocol):
+    """Opens model servers by type and address. Raises BackendNotAllowed before any connection."""
+
+    def open(self, backend_type: str, backend_url: str) -> ModelServer: ...
+
+
+class Workspaces(Protocol):
+    """A private folder (0700) for one agent leg, removed afterwards."""
+
+    def open(self) -> AbstractContextManager[Path]: ...

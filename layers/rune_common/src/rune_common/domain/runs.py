@@ -1,0 +1,182 @@
+"""Runs and the one table of what may become of them (runs-api.md 2.6; a job is a run)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from rune_common.domain.errors import IllegalTransition
+
+
+class RunKind(StrEnum):
+    AGENT = "agent"
+    BENCHMARK = "benchmark"
+    COMMAND = "command"
+    EXTERNAL = "external"
+    CHAIN = "chain"
+    LLM_INSTANCE = "llm_instance"
+    COST_ESTIMATE = "cost_estimate"
+    LOOP = "loop"
+    CHECKPOINT = "checkpoint"
+
+
+class RunState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    AWAITING_APPROVAL = "awaiting_approval"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TERMINAL = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
+
+
+class Trigger(StrEnum):
+    """What moves a run; the numbers are the rows of runs-api.md 2.6."""
+
+    START = "start"  # 3
+    CANCEL_QUEUED = "cancel_queued"  # 4
+    NEVER_STARTED = "never_started"  # 5
+    PAUSE = "pause"  # 6
+    RESUME = "resume"  # 7
+    CANCEL = "cancel"  # 8
+    STOPPED = "stopped"  # 9
+    COMPLETE = "complete"  # 10
+    FAIL = "fail"  # 11
+
+
+TRANSITIONS: dict[tuple[RunState, Trigger], RunState] = {
+    (RunState.QUEUED, Trigger.START): RunState.RUNNING,
+    (RunState.QUEUED, Trigger.CANCEL_QUEUED): RunState.CANCELLED,
+    (RunState.QUEUED, Trigger.NEVER_STARTED): RunState.FAILED,
+    (RunState.RUNNING, Trigger.PAUSE): RunState.AWAITING_APPROVAL,
+    (RunState.AWAITING_APPROVAL, Trigger.RESUME): RunState.RUNNING,
+    (RunState.RUNNING, Trigger.CANCEL): RunState.CANCELLING,
+    (RunState.AWAITING_APPROVAL, Trigger.CANCEL): RunState.CANCELLING,
+    (RunState.CANCELLING, Trigger.STOPPED): RunState.CANCELLED,
+    (RunState.RUNNING, Trigger.COMPLETE): RunState.SUCCEEDED,
+    (RunState.RUNNING, Trigger.FAIL): RunState.FAILED,
+    (RunState.AWAITING_APPROVAL, Trigger.FAIL): RunState.FAILED,
+}
+
+
+def transition(state: RunState, trigger: Trigger) -> RunState:
+    """The state that follows. Raises IllegalTransition for everything that the table does not name."""
+    try:
+        return TRANSITIONS[state, trigger]
+    except KeyError:
+        raise IllegalTransition(f"{trigger} does not apply to a run that is {state}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """Where a run's log ends. `sequence` 0 is the empty log, whose `last_hash` is the genesis hash.
+
+    `last_ts` is ISO-8601 UTC with milliseconds; "" for the empty log. `terminal`: the last event ends the run.
+    """
+
+    tenant: str
+    run_id: str
+    sequence: int
+    last_hash: str
+    last_ts: str = ""
+    terminal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTotals:
+    """Sums over a run's log. Cost in micro-USD of the priced calls; `unpriced`: some call had no price."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    llm_calls: int = 0
+    tool_calls: int = 0
+    cost_micro_usd: int | None = None
+    unpriced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run's work ended, before the run itself does.
+
+    `error_code` is the run view's code (runs-api.md 14), `error` the text that people read.
+    """
+
+    status: RunState
+    error_code: str | None = None
+    error: str | None = None
+    driver_error_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run's record: what is known without reading its log. Times are epoch milliseconds.
+
+    `revision` grows with every change and is what a change is conditional on. `holds_slot`: counted among
+    the tenant's running runs. `owner` names the engine that executes it; `model_call_begun` decides whether
+    a lost attempt may be repeated (jobs-api.md 4.1).
+    """
+
+    tenant: str
+    run_id: str
+    kind: RunKind
+    state: RunState
+    created_at: int
+    updated_at: int
+    created_by: str
+    head: LogHead
+    message: str = "accepted"
+    revision: int = 1
+    model: str = ""
+    agent: str = "holmes"
+    backend_type: str = "ollama"
+    timeout_seconds: int = 3600
+    started_at: int | None = None
+    finished_at: int | None = None
+    phase: str | None = None
+    percent: float | None = None
+    holds_slot: bool = False
+    owner: str = ""
+    attempt: int = 0
+    attempt_id: str = ""
+    heartbeat_at: int | None = None
+    model_call_begun: bool = False
+    outcome: Outcome | None = None
+    has_result: bool = False
+    error: str | None = None
+    error_code: str | None = None
+    warnings: tuple[str, ...] = ()
+    redactions: int = 0
+    usage: UsageTotals = field(default_factory=UsageTotals)
+    expires_at: int | None = None
+
+    @property
+    def terminal(self) -> bool:
+        return self.state in TERMINAL
+
+    @property
+    def deadline_at(self) -> int | None:
+        """When the run has used up its time, epoch ms; None before it starts."""
+        return None if self.started_at is None else self.started_at + self.timeout_seconds * 1000
+
+    def due_at(self) -> int | None:
+        """When somebody must look at the run if nothing happened, epoch ms; None once it has ended."""
+        if self.terminal:
+            return None
+        if self.state is RunState.QUEUED:
+            return self.updated_at + QUEUE_PATIENCE_MS if self.holds_slot else self.created_at + SLOT_PATIENCE_MS
+        if self.heartbeat_at is not None:
+            return self.heartbeat_at + HEARTBEAT_PATIENCE_MS
+        return (self.deadline_at or self.updated_at) + HEARTBEAT_PATIENCE_MS
+
+
+SLOT_PATIENCE_MS = 60 * 1000
+"""A run that waits for a slot is looked at again after this long, in case the end that freed one was missed."""
+
+QUEUE_PATIENCE_MS = 15 * 60 * 1000
+"""A run with a free slot that nobody picks up for this long could not be started (jobs-api.md 4.1)."""
+
+HEARTBEAT_PATIENCE_MS = 120 * 1000
+"""A worker silent for this long is lost (jobs-api.md 4.1)."""

@@ -1,0 +1,76 @@
+"""The authentication dependency (jobs-api.md 2). Every router has it unless it is an `OpenRouter`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Security
+from fastapi.security import SecurityScopes
+
+from rune_common.domain.access import DEFAULT_TENANT, Principal
+from rune_common.domain.errors import LockedOut, Unauthorized
+from rune_common.http.audit import Outcome, note
+from rune_common.http.source_ip import source_ip
+from rune_common.http.wired import Wired
+from rune_common.settings import Settings
+from rune_common.usecases.authenticate import AccessLimits, Credentials, authenticate
+
+
+class OpenRouter(APIRouter):
+    """A router whose operations need no principal and count against no limit."""
+
+
+def authenticated(request: Request, services: Wired) -> Principal:
+    """The caller, found once per request. Raises Unauthorized, LockedOut, RateLimited."""
+    presented = Credentials(
+        ip=source_ip(request.scope, services.settings.trusted_proxies),
+        token=_token(request),
+        tenant=request.headers.get("x-tenant-id"),
+    )
+    try:
+        principal = authenticate(
+            presented,
+            limits=_limits(services.settings),
+            tokens=services.tokens,
+            failures=services.failures,
+            limiter=services.limiter,
+            clock=services.clock,
+        )
+    except Unauthorized as exc:
+        outcome: Outcome = "lockout" if isinstance(exc, LockedOut) else "failure"
+        note(request.scope, outcome, ip=presented.ip, tenant=presented.tenant or DEFAULT_TENANT)
+        raise
+    note(request.scope, "success", ip=presented.ip, tenant=principal.tenant)
+    return principal
+
+
+async def _allowed(
+    principal: Annotated[Principal, Depends(authenticated)], scopes: SecurityScopes
+) -> Principal:
+    for scope in scopes.scopes:
+        principal.require(scope)
+    return principal
+
+
+CanRead = Annotated[Principal, Security(_allowed, scopes=["runs:read"])]
+CanWrite = Annotated[Principal, Security(_allowed, scopes=["runs:write"])]
+CanCancel = Annotated[Principal, Security(_allowed, scopes=["runs:cancel"])]
+
+
+def _token(request: Request) -> str | None:
+    """The presented token: a bearer token wins over `X-API-Key`."""
+    scheme, _, bearer = request.headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() == "bearer" and bearer.strip():
+        return bearer.strip()
+    return request.headers.get("x-api-key", "").strip() or None
+
+
+def _limits(settings: Settings) -> AccessLimits:
+    return AccessLimits(
+        burst=settings.rate_burst,
+        per_second=settings.rate_per_second,
+        verified_burst=settings.auth_rate_burst,
+        verified_per_second=settings.auth_rate_per_second,
+        # Switching tokens off is for a local server only, whatever the variable says on AWS.
+        open_to_all=settings.auth_disabled and not settings.on_aws,
+    )

@@ -1,0 +1,1 @@
+"""Error dialects: how each API family says what went wrong. One module per family."""

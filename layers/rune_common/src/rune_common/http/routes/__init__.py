@@ -1,0 +1,20 @@
+"""Every HTTP endpoint: one module and one router per function, named as its folder under functions/."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    ROUTERS: dict[str, APIRouter]
+
+ENDPOINTS = ("read_health", "submit_job", "list_jobs", "read_job", "cancel_job", "read_job_events")
+
+
+def __getattr__(name: str) -> Any:
+    """`ROUTERS`: all routers by endpoint. Made when asked for, so that a function imports only its own."""
+    if name == "ROUTERS":
+        return {endpoint: import_module(f"{__name__}.{endpoint}").router for endpoint in ENDPOINTS}
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

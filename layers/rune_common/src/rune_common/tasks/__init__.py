@@ -1,0 +1,1 @@
+"""What the state machines, the table's stream and the schedule call: parse, use case, dict."""

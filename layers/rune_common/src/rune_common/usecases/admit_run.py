@@ -1,0 +1,32 @@
+"""The first step of a run's execution: from queued to running (runs-api.md 2.6 row 3)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rune_common.domain.errors import RunCancelled
+from rune_common.domain.events import EventDraft, Redacting
+from rune_common.domain.ports import Clock, RunStore
+from rune_common.domain.runs import Run, RunState, Trigger, transition
+from rune_common.usecases.change_run import Proposal, change_run
+
+
+def admit_run(tenant: str, run_id: str, *, runs: RunStore, clock: Clock, redactor: Redacting) -> bool:
+    """True when the run is to go on, False when it has ended. Raises RunCancelled while it is cancelling."""
+
+    def decide(run: Run) -> Proposal | None:
+        if run.state is RunState.CANCELLING:
+            raise RunCancelled(run_id)
+        if run.state is not RunState.QUEUED:
+            return None
+        started = replace(
+            run,
+            state=transition(run.state, Trigger.START),
+            started_at=clock(),
+            message="job is running",
+            phase="admit",
+        )
+        payload = {"summary": "run started", "runtime_profile": "container_readonly", "context_files": []}
+        return Proposal(started, [EventDraft("run_started", payload)])
+
+    return not change_run(tenant, run_id, decide, runs=runs, clock=clock, redactor=redactor).terminal

@@ -1,0 +1,88 @@
+"""The one way to change a run: read, decide, commit, and again if somebody else was first (runs-api.md 13)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rune_common.domain.errors import RunChanged, RunNotFound
+from rune_common.domain.events import (
+    MAX_EVENTS_PER_APPEND,
+    Event,
+    EventDraft,
+    Redacting,
+    append_event,
+    total_usage,
+)
+from rune_common.domain.ports import Clock, RunChange, RunStore
+from rune_common.domain.runs import Run
+
+ATTEMPTS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What shall become of a run: its fields, and the events that say so. Head and revision are filled in."""
+
+    run: Run
+    drafts: Sequence[EventDraft] = ()
+    result: Mapping[str, Any] | None = None
+    forget_request: bool = False
+
+
+Decide = Callable[[Run], Proposal | None]
+"""Looks at the run as it is now; None means that nothing is to be done."""
+
+
+def change_run(
+    tenant: str, run_id: str, decide: Decide, *, runs: RunStore, clock: Clock, redactor: Redacting
+) -> Run:
+    """Carry out what `decide` proposes, on a fresh reading each time. Returns the run as it then is.
+
+    Raises RunNotFound, whatever `decide` raises, and RunChanged if others win too often in a row.
+    """
+    written: Run | None = None
+    for _ in range(ATTEMPTS):
+        run = runs.get(tenant, run_id)
+        if run is None:
+            raise RunNotFound(run_id)
+        if run == written:
+            return run  # the answer to the last commit was lost, the commit was not
+        proposal = decide(run)
+        if proposal is None:
+            return run
+        change = plan_change(run, proposal, now_ms=clock(), redactor=redactor)
+        written = change.after
+        try:
+            runs.commit(change)
+        except RunChanged:
+            continue
+        return written
+    raise RunChanged(run_id)
+
+
+def plan_change(run: Run, proposal: Proposal, *, now_ms: int, redactor: Redacting) -> RunChange:
+    """The transaction that a proposal means: at most 40 events, linked to the run's log."""
+    if len(proposal.drafts) > MAX_EVENTS_PER_APPEND:
+        raise ValueError("too many events in one append")
+    head, events = run.head, []
+    for draft in proposal.drafts:
+        event, head = append_event(head, draft, now_ms=now_ms, redactor=redactor)
+        events.append(event)
+    after = replace(
+        proposal.run,
+        head=head,
+        revision=run.revision + 1,
+        updated_at=max(now_ms, run.updated_at),
+        usage=total_usage(run.usage, (draft.usage for draft in proposal.drafts)),
+        redactions=run.redactions + sum(event.redactions for event in events),
+    )
+    return RunChange(
+        before=run,
+        after=after,
+        events=tuple[Event, ...](events),
+        producer_keys=tuple(draft.producer_key for draft in proposal.drafts if draft.producer_key),
+        result=proposal.result,
+        forget_request=proposal.forget_request,
+    )

@@ -1,0 +1,155 @@
+"""One attempt of an agent: claim the run, run a leg, store how it ended, answer (holmes-driver.md 2.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from rune_common.domain.agent_events import AgentLog
+from rune_common.domain.agent_results import agent_result, warning_codes
+from rune_common.domain.driver_protocol import (
+    ERRORS,
+    RUN_DEADLINE,
+    RUN_TIMED_OUT,
+    DriverFailure,
+    DriverSuccess,
+    DriverTransport,
+)
+from rune_common.domain.errors import AttemptSuperseded, RunNotFound
+from rune_common.domain.events import Redacting, total_usage
+from rune_common.domain.kubeconfig_secrets import kubeconfig_secrets
+from rune_common.domain.ports import AgentTask, BlobStore, Clock, RunRequest, RunStore, TaskCallbacks, Workspaces
+from rune_common.domain.prices import PriceBook
+from rune_common.domain.runs import Outcome, Run, RunState
+from rune_common.usecases.attempt_leg import AttemptLeg, LegEnd
+from rune_common.usecases.attempt_log import owned_by
+from rune_common.usecases.attempt_watch import POLL_SECONDS
+from rune_common.usecases.change_run import Proposal, change_run
+
+MAX_ATTEMPTS = 3
+MAX_ERROR_CHARACTERS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptPorts:
+    """What an attempt needs. `driver_timeout`: seconds that one call of the driver may take."""
+
+    runs: RunStore
+    blobs: BlobStore
+    driver: DriverTransport
+    callbacks: TaskCallbacks
+    workspaces: Workspaces
+    clock: Clock
+    redactor_for: Callable[[Iterable[str]], Redacting]
+    prices: PriceBook
+    driver_timeout: int = 900
+    poll_seconds: float = POLL_SECONDS
+
+
+def run_attempt(task: AgentTask, *, ports: AttemptPorts) -> None:
+    """Run the agent once and answer the task token. A repeated or superseded attempt ends quietly.
+
+    How it ended is stored before the token is answered, so the state machine never knows more than the log.
+    """
+    try:
+        run = _claim(task, ports)
+        request = ports.runs.request(task.tenant, task.run_id)
+        if run.state is RunState.CANCELLING or request is None:
+            ports.callbacks.fail(task.task_token, "Rune.Permanent" if request is None else "Rune.Cancelled")
+            return
+        redactor = ports.redactor_for(kubeconfig_secrets(request.secrets.get("kubeconfig", "")))
+        leg = AttemptLeg(
+            task,
+            AgentLog(task.attempt_id, run.model, ports.prices),
+            runs=ports.runs,
+            blobs=ports.blobs,
+            callbacks=ports.callbacks,
+            clock=ports.clock,
+            redactor=redactor,
+            poll_seconds=ports.poll_seconds,
+        )
+        with ports.workspaces.open() as folder:
+            end = leg.run(ports.driver, run, request, folder, driver_timeout=ports.driver_timeout)
+        stored = None if end.stopped_by == "superseded" else _store(task, ports, request, end, redactor)
+    except (AttemptSuperseded, RunNotFound):
+        return
+    if stored is not None:
+        _answer(task, ports.callbacks, stored)
+
+
+def _claim(task: AgentTask, ports: AttemptPorts) -> Run:
+    """Make this attempt the run's only one. Raises AttemptSuperseded for a repeat of the same attempt."""
+
+    def decide(run: Run) -> Proposal | None:
+        if run.state is RunState.CANCELLING:
+            return None
+        if run.state is not RunState.RUNNING or run.attempt_id == task.attempt_id or run.outcome is not None:
+            raise AttemptSuperseded(run.run_id)
+        return Proposal(
+            replace(
+                run,
+                attempt=run.attempt + 1,
+                attempt_id=task.attempt_id,
+                heartbeat_at=ports.clock(),
+                message="asking agent",
+                phase="ask",
+                percent=None,
+            )
+        )
+
+    return change_run(
+        task.tenant, task.run_id, decide, runs=ports.runs, clock=ports.clock, redactor=ports.redactor_for(())
+    )
+
+
+def _store(task: AgentTask, ports: AttemptPorts, request: RunRequest, end: LegEnd, redactor: Redacting) -> Run:
+    def decide(run: Run) -> Proposal:
+        owned_by(run, task.attempt_id)
+        alive = replace(
+            run, heartbeat_at=ports.clock(), model_call_begun=run.model_call_begun or end.model_call_begun
+        )
+        if isinstance(end.ended, DriverFailure):
+            return Proposal(replace(alive, outcome=_failed(end.ended, end, alive, redactor)), end.drafts)
+        return _succeeded(end.ended, end, alive, request, redactor)
+
+    return change_run(task.tenant, task.run_id, decide, runs=ports.runs, clock=ports.clock, redactor=redactor)
+
+
+def _succeeded(
+    success: DriverSuccess, end: LegEnd, run: Run, request: RunRequest, redactor: Redacting
+) -> Proposal:
+    warnings = tuple(dict.fromkeys((*run.warnings, *warning_codes(success.result))))
+    after = replace(run, outcome=Outcome(RunState.SUCCEEDED), warnings=warnings, has_result=True)
+    counted = replace(after, usage=total_usage(run.usage, (draft.usage for draft in end.drafts)))
+    result, _ = redactor.value(
+        agent_result(
+            success.result, counted, request.document, warnings=warnings, duration_ms=end.duration_ms
+        )
+    )
+    return Proposal(after, end.drafts, result=result)
+
+
+def _failed(failure: DriverFailure, end: LegEnd, run: Run, redactor: Redacting) -> Outcome | None:
+    """The run's error: a fixed text for its own deadline, else one sentence, redacted and short.
+
+    None when the state machine may try again: a transient failure before the first model call (2.6).
+    """
+    if failure.error_code == "deadline_exceeded" and end.on_run_deadline:
+        return Outcome(RunState.FAILED, RUN_DEADLINE.run, RUN_TIMED_OUT, failure.error_code)
+    again = failure.retryable and not run.model_call_begun and run.attempt < MAX_ATTEMPTS
+    if again and run.state is RunState.RUNNING:
+        return None
+    text, _ = redactor.value(failure.error)
+    code = ERRORS[failure.error_code].run or "AGENT_ERROR"
+    return Outcome(RunState.FAILED, code, f"Agent error: {text}"[:MAX_ERROR_CHARACTERS], failure.error_code)
+
+
+def _answer(task: AgentTask, callbacks: TaskCallbacks, stored: Run) -> None:
+    if stored.state is RunState.CANCELLING:
+        callbacks.fail(task.task_token, "Rune.Cancelled")
+    elif stored.outcome is None:
+        callbacks.fail(task.task_token, "Rune.Transient")
+    elif stored.outcome.status is RunState.SUCCEEDED:
+        callbacks.succeed(task.task_token, {"outcome": "completed", "attempt_id": task.attempt_id})
+    else:
+        callbacks.fail(task.task_token, "Rune.Permanent")

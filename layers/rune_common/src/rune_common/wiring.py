@@ -1,0 +1,204 @@
+"""The one place that chooses adapters. Services are built whole, used read-only and never patched."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rune_common.adapters.ids import new_run_id
+from rune_common.adapters.kubeconfig_yaml import YamlKubeconfigs
+from rune_common.adapters.lazy_redactor import LazyRedactor
+from rune_common.domain.access import FailureWindow, RateLimiter, TokenStore
+from rune_common.domain.addresses import AddressPolicy
+from rune_common.domain.events import Redacting
+from rune_common.domain.ports import (
+    AgentStarter,
+    AgentTask,
+    BlobStore,
+    Clock,
+    ExecutionStarter,
+    ModelServers,
+    NewId,
+    RunStore,
+    Sealer,
+    TaskCallbacks,
+)
+from rune_common.settings import Settings
+
+if TYPE_CHECKING:
+    from rune_common.usecases.resolve_kubeconfig import Kubeconfigs
+
+
+def system_clock() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Every port with its adapter. Tests build this from memory adapters."""
+
+    settings: Settings
+    runs: RunStore
+    blobs: BlobStore
+    tokens: TokenStore
+    failures: FailureWindow
+    limiter: RateLimiter
+    executions: ExecutionStarter
+    agents: AgentStarter
+    callbacks: TaskCallbacks
+    servers: ModelServers
+    backend_policy: AddressPolicy
+    cluster_policy: AddressPolicy
+    cursor_key: bytes = b""
+    kubeconfigs: Kubeconfigs = field(default_factory=YamlKubeconfigs)
+    redactor: Redacting = field(default_factory=LazyRedactor)
+    clock: Clock = system_clock
+    new_id: NewId = new_run_id
+    sleep: Callable[[float], None] = time.sleep
+
+    @property
+    def owner(self) -> str:
+        """The engine that executes the runs which this process starts."""
+        return self.settings.deployment_id or "rune"
+
+
+def wire(settings: Settings, step_functions: Callable[[], Any] | None = None) -> Services:
+    """The deployed services, or the local stack's when `settings.env` is `local`. Nothing is contacted yet.
+
+    `step_functions` builds that client; by default it is boto3's for the region.
+    """
+    from rune_common.adapters.cached_failure_window import CachedFailureWindow
+    from rune_common.adapters.dynamodb import DynamoFailureWindow, DynamoRunStore, DynamoTokenStore, connect
+    from rune_common.adapters.memory_access import MemoryRateLimiter
+    from rune_common.adapters.model_servers import HttpModelServers
+    from rune_common.adapters.seeded_tokens import SeededTokenStore
+    from rune_common.adapters.stepfunctions import StepFunctionsCallbacks, StepFunctionsExecutions
+
+    tables = connect(region=settings.region, endpoint=settings.dynamodb_endpoint)
+    blobs, sealer, cursor_key = _storage(settings)
+    runs = DynamoRunStore(
+        settings.runs_table, tables, sealer=sealer, blobs=blobs, retention_days=settings.retention_days
+    )
+    client = step_functions or _boto_client("stepfunctions", settings)
+    callbacks = StepFunctionsCallbacks(client)
+    backend_policy = AddressPolicy(settings.backend_allowlist, settings.backend_allow_public)
+    return Services(
+        settings=settings,
+        runs=runs,
+        blobs=blobs,
+        tokens=SeededTokenStore.of(settings, DynamoTokenStore(settings.identity_table, tables)),
+        failures=CachedFailureWindow(DynamoFailureWindow(settings.identity_table, tables)),
+        limiter=MemoryRateLimiter(),
+        executions=StepFunctionsExecutions(settings.run_agent_machine_arn, client),
+        agents=_agents(settings, lambda task: attempt(task, settings, runs, blobs, callbacks)),
+        callbacks=callbacks,
+        servers=HttpModelServers(backend_policy),
+        backend_policy=backend_policy,
+        cluster_policy=AddressPolicy(settings.cluster_allowlist),
+        cursor_key=cursor_key,
+        kubeconfigs=YamlKubeconfigs(settings.kubeconfig_dirs),
+    )
+
+
+def attempt(
+    task: AgentTask, settings: Settings, runs: RunStore, blobs: BlobStore, callbacks: TaskCallbacks
+) -> None:
+    """One attempt of an agent with this process's services: locally, and in the agent's container."""
+    from rune_common.adapters.driver_stdio import StdioDriver
+    from rune_common.adapters.price_file import read_price_book
+    from rune_common.adapters.workspace import TemporaryWorkspaces
+    from rune_common.domain.redaction import Redactor
+    from rune_common.usecases.run_attempt import AttemptPorts, run_attempt
+
+    ports = AttemptPorts(
+        runs=runs,
+        blobs=blobs,
+        driver=StdioDriver(_driver_command(settings), _driver_environment(settings)),
+        callbacks=callbacks,
+        workspaces=TemporaryWorkspaces(),
+        clock=system_clock,
+        redactor_for=Redactor,
+        prices=read_price_book(settings.price_book),
+        driver_timeout=settings.driver_timeout,
+    )
+    run_attempt(task, ports=ports)
+
+
+def _driver_command(settings: Settings) -> list[str]:
+    return shlex.split(settings.holmes_driver_command) or [sys.executable, "-m", "rune.drivers.holmes"]
+
+
+def _driver_environment(settings: Settings) -> dict[str, str]:
+    """The driver's whole environment: no credentials, no tokens (jobs-api.md 14)."""
+    given = {
+        "PATH": settings.path,
+        "LANG": "C.UTF-8",
+        "RUNE_AGENT_PYTHON": settings.agent_python,
+        "RUNE_KUBECTL": settings.kubectl,
+        "RUNE_OLLAMA_NUM_CTX": str(settings.ollama_num_ctx),
+        "RUNE_DRIVER_INVOCATION_TIMEOUT": str(settings.driver_timeout),
+        "RUNE_BACKEND_ALLOW_PUBLIC": str(settings.backend_allow_public).lower(),
+        "RUNE_ALLOW_INSECURE_CLUSTER_TLS": str(settings.allow_insecure_cluster_tls).lower(),
+        "RUNE_AGENT_TOOLSETS_FILE": settings.agent_toolsets_file,
+    }
+    lists = {
+        "RUNE_BACKEND_ALLOWLIST": ",".join(settings.backend_allowlist),
+        "RUNE_CLUSTER_ALLOWLIST": ",".join(settings.cluster_allowlist),
+    }
+    return {name: value for name, value in given.items() if value} | lists
+
+
+def _storage(settings: Settings) -> tuple[BlobStore, Sealer, bytes]:
+    """Blobs, sealing, and the key that signs list cursors."""
+    if settings.on_aws:
+        from rune_common.adapters.aws_storage import KmsSealer, S3BlobStore
+
+        s3, kms = _boto_client("s3", settings), _boto_client("kms", settings)
+        key = settings.cursor_key.encode()
+        return S3BlobStore(settings.blobs_bucket, s3), KmsSealer(settings.kms_key_id, kms), key
+    from rune_common.adapters.files import FileBlobStore, KeyFileSealer, read_or_make_key
+
+    folder = Path(settings.data_dir)
+    keys = folder / "keys"
+    return (
+        FileBlobStore(folder / "blobs"),
+        KeyFileSealer(keys / "requests.key"),
+        read_or_make_key(keys / "cursors.key"),
+    )
+
+
+def _agents(settings: Settings, run: Callable[[AgentTask], None]) -> AgentStarter:
+    from rune_common.adapters.agent_starters import AwsAgents, FargatePlace, LocalAgents
+
+    if settings.agent_launcher != "aws":
+        return LocalAgents(run)
+    place = FargatePlace(
+        settings.agent_cluster,
+        settings.agent_task_definition,
+        settings.agent_subnets,
+        settings.agent_security_groups,
+    )
+    return AwsAgents(
+        function=settings.agent_function,
+        fargate=place if settings.agent_task_definition else None,
+        lambda_client=_boto_client("lambda", settings),
+        ecs_client=_boto_client("ecs", settings),
+    )
+
+
+def _boto_client(service: str, settings: Settings) -> Callable[[], Any]:
+    """A client that is built at its first use: loading boto3 costs more than most requests."""
+
+    @functools.cache
+    def build() -> Any:
+        import boto3
+
+        return boto3.client(service, region_name=settings.region)
+
+    return build

@@ -1,0 +1,59 @@
+"""`python -m rune.api`: the whole product on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rune.local.logs import configure_logging
+from rune.local.server import local_settings, local_stack
+from rune_common.domain.errors import Misconfigured
+from rune_common.settings import Settings
+
+
+def serve(host: str, port: int) -> int:
+    """Serve until SIGINT or SIGTERM. 0 after an orderly end, 1 when it could not start, with the reason."""
+    try:
+        settings = local_settings(os.environ, host)
+        # Only their hashes are kept from here on, and no process that is started sees them.
+        os.environ.pop("RUNE_API_TOKENS", None)
+        configure_logging(settings.log_level)
+        with local_stack(settings, os.environ) as found:
+            return _listen(found, host, port)
+    except Misconfigured as exc:
+        print(f"rune: {exc}", file=sys.stderr)
+        return 1
+
+
+def _listen(settings: Settings, host: str, port: int) -> int:
+    import uvicorn
+
+    from rune_common.http.app import make_app
+    from rune_common.http.routes import ROUTERS
+    from rune_common.wiring import wire
+
+    app = make_app(*ROUTERS.values(), services=wire(settings), docs=True)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=5,
+        )
+    )
+    print(f"Rune listens on http://{host}:{port}", file=sys.stderr, flush=True)
+    server.run()
+    return 0 if server.started else 1
+
+
+def main() -> int:
+    return serve(os.environ.get("RUNE_API_HOST", "127.0.0.1"), int(os.environ.get("RUNE_API_PORT", "8080")))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,123 @@
+"""Where jobs run: on a server or in this process. The workflow knows only `JobsBackend`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from rune.cli.client import JobsClient
+from rune.cli.failures import UsageProblem
+from rune.cli.invocation import Invocation
+from rune.cli.masking import RequestLog
+from rune.cli.product_errors import product_errors
+from rune.cli.surroundings import LocalJobs
+
+HTTP, LOCAL = "http", "local"
+
+
+class JobsBackend(Protocol):
+    """Submit, watch and cancel agent jobs. `poll_seconds` is how often it is worth looking.
+
+    After `cancel` every further call ends within `within` seconds of it.
+    """
+
+    poll_seconds: float
+
+    def submit(
+        self, document: dict[str, Any], kubeconfig: str | None, idempotency_key: str | None
+    ) -> str: ...
+    def job(self, job_id: str) -> dict[str, Any]: ...
+    def events(self, job_id: str, after: int) -> list[dict[str, Any]]: ...
+    def cancel(self, job_id: str, within: float) -> None: ...
+
+
+class HttpBackend:
+    """Jobs of kind `agentic-agent` on a server."""
+
+    poll_seconds = 2.0
+
+    def __init__(self, client: JobsClient) -> None:
+        self._client = client
+
+    def submit(self, document: dict[str, Any], kubeconfig: str | None, idempotency_key: str | None) -> str:
+        body = document if kubeconfig is None else {**document, "kubeconfig": kubeconfig}
+        return self._client.submit("agentic-agent", body, idempotency_key)
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        return self._client.job(job_id)
+
+    def events(self, job_id: str, after: int) -> list[dict[str, Any]]:
+        return self._client.events(job_id, after)
+
+    def cancel(self, job_id: str, within: float) -> None:
+        self._client.finish_within(within)
+        self._client.cancel(job_id)
+
+
+class LocalBackend:
+    """The local stack in this process. Its errors are the product's own, with their words and codes."""
+
+    poll_seconds = 0.5
+
+    def __init__(self, session: LocalJobs) -> None:
+        self._session = session
+
+    def submit(self, document: dict[str, Any], kubeconfig: str | None, idempotency_key: str | None) -> str:
+        with product_errors():
+            return self._session.submit(document, kubeconfig, idempotency_key)
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        with product_errors():
+            return self._session.job(job_id)
+
+    def events(self, job_id: str, after: int) -> list[dict[str, Any]]:
+        with product_errors():
+            return self._session.events(job_id, after)
+
+    def cancel(self, job_id: str, within: float) -> None:
+        with product_errors():
+            self._session.cancel(job_id)
+
+
+@contextmanager
+def open_client(invocation: Invocation) -> Iterator[JobsClient]:
+    """The client of the configured server, closed at the end."""
+    configuration, around = invocation.configuration, invocation.surroundings
+    insecure = configuration.flag("insecure")
+    if insecure:
+        invocation.note("warning: the server's TLS certificate is not verified (--insecure)")
+    with JobsClient(
+        configuration.text("api_base_url"),
+        token=invocation.api_token,
+        tenant=configuration.text("api_tenant"),
+        verify=not insecure,
+        transport=around.transport,
+        log=RequestLog(invocation.note if configuration.flag("debug") else None),
+        notice=invocation.note,
+        sleep=around.sleep,
+        monotonic=around.monotonic,
+    ) as client:
+        yield client
+
+
+@contextmanager
+def open_backend(invocation: Invocation) -> Iterator[JobsBackend]:
+    """The configured backend. The local one is taken down at the end, whatever happened."""
+    if invocation.configuration.text("backend") == HTTP:
+        with open_client(invocation) as client:
+            yield HttpBackend(client)
+        return
+    with product_errors(), invocation.surroundings.open_local(invocation.surroundings.environ) as session:
+        yield LocalBackend(session)
+
+
+@contextmanager
+def open_server(invocation: Invocation) -> Iterator[JobsClient]:
+    """For commands that exist in http mode only. Raises UsageProblem in local mode."""
+    if invocation.configuration.text("backend") != HTTP:
+        raise UsageProblem(
+            f"'{invocation.command}' needs a server", hint="add `--backend http` before the command"
+        )
+    with open_client(invocation) as client:
+        yield client

@@ -1,0 +1,222 @@
+"""A small client of the Jobs API (jobs-api.md 1–4): what the command line needs, nothing else."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+
+from rune.cli.failures import CliFailure, UsageProblem
+from rune.cli.masking import RequestLog
+from rune.cli.printing import without_credentials
+
+REQUEST_TIMEOUT = 20.0
+RETRY_SECONDS = 60.0
+FIRST_DELAY, LONGEST_DELAY = 0.5, 8.0
+EVENT_PAGE = 5_000
+T = TypeVar("T")
+
+
+BAD_ANSWER = "the server's answer does not have the expected form; is this a Rune server?"
+
+
+def _nothing(_text: str) -> None:
+    pass
+
+
+class JobsClient:
+    """One server, one tenant. Every call raises CliFailure when the server refuses or stays unreachable.
+
+    Connection errors, 429 and 5xx are tried again with growing pauses for up to 60 s; a POST only because
+    it always carries an idempotency key. `notice` is told what a person should know while waiting.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        token: str = "",
+        tenant: str = "default",
+        verify: bool = True,
+        transport: httpx.BaseTransport | None = None,
+        log: RequestLog | None = None,
+        notice: Callable[[str], None] = _nothing,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        headers = {"Accept": "application/json", "X-Tenant-ID": tenant}
+        if token:
+            headers |= {"Authorization": f"Bearer {token}", "X-API-Key": token}
+        try:
+            self._http = httpx.Client(
+                base_url=base_url,
+                headers=headers,
+                timeout=REQUEST_TIMEOUT,
+                verify=verify,
+                transport=transport,
+            )
+        except (httpx.InvalidURL, UnicodeEncodeError, ValueError) as exc:
+            raise UsageProblem("the address of the server, the tenant or the token is not usable") from exc
+        if self._http.base_url.scheme not in {"http", "https"}:
+            raise UsageProblem("Invalid value for '--api-base-url': must start with http:// or https://")
+        self._address = without_credentials(base_url)
+        self._log, self._notice = log or RequestLog(), notice
+        self._sleep, self._monotonic, self._jitter = sleep, monotonic, jitter
+        self._deadline = math.inf
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def finish_within(self, seconds: float) -> None:
+        """From now on all calls together take no longer, retries included; then they fail."""
+        self._deadline = self._monotonic() + seconds
+
+    def submit(self, kind: str, document: Mapping[str, Any], idempotency_key: str | None = None) -> str:
+        """POST /v1/jobs/{kind}; the job's id. Without a key one is made, so that a retry is no second job."""
+        headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
+        answer = self._call("POST", f"/v1/jobs/{kind}", body=document, headers=headers)
+        return _field(answer, "job_id", str)
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        return self._call("GET", f"/v1/jobs/{quote(job_id, safe='')}")
+
+    def jobs(self, **filters: str | int | None) -> dict[str, Any]:
+        """One page: `{jobs, next_cursor}` (jobs-api.md 4.6)."""
+        return self._call("GET", "/v1/jobs", query=filters)
+
+    def cancel(self, job_id: str) -> str:
+        """DELETE /v1/jobs/{id}; `cancelled` or `cancelling`."""
+        answer = self._call("DELETE", f"/v1/jobs/{quote(job_id, safe='')}")
+        return _field(answer, "status", str)
+
+    def events(self, job_id: str, after: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
+        """The events after `after`, at most `limit`, in order; every page of them."""
+        found: list[dict[str, Any]] = []
+        cursor: int | None = after
+        while cursor is not None and (limit is None or len(found) < limit):
+            size = EVENT_PAGE if limit is None else min(EVENT_PAGE, limit - len(found))
+            query = {"after": cursor or None, "limit": size}
+            page = self._call("GET", f"/v1/jobs/{quote(job_id, safe='')}/events", query=query)
+            found += _field(page, "events", list)
+            following = page.get("next_after")
+            # A page may be short before the end: only the server's mark tells, while it moves.
+            cursor = following if isinstance(following, int) and following > cursor else None
+        return found
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str | int | None] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        left = max(0.1, min(REQUEST_TIMEOUT, self._deadline - self._monotonic()))
+        request = self._http.build_request(
+            method, path, json=body, params=given or None, headers=headers, timeout=left
+        )
+        until, delay = min(self._monotonic() + RETRY_SECONDS, self._deadline), FIRST_DELAY
+        while True:
+            answer, problem = self._once(request, body)
+            if answer is not None and answer.status_code != 429 and answer.status_code < 500:
+                return _content(answer, self._notice)
+            pause = max(delay * (0.5 + self._jitter() / 2), _retry_after(answer))
+            if self._monotonic() + pause > until:
+                raise self._given_up(answer, problem)
+            self._notice(f"{self._address}: {problem}; trying again in {pause:.1f} s")
+            self._sleep(pause)
+            delay = min(delay * 2, LONGEST_DELAY)
+
+    def _once(
+        self, request: httpx.Request, body: Mapping[str, Any] | None
+    ) -> tuple[httpx.Response | None, str]:
+        """The answer, or None and what went wrong. A refusal worth a retry comes with its words, too."""
+        self._log.sent(request.method, str(request.url), request.headers, body)
+        started = self._monotonic()
+        try:
+            answer = self._http.send(request)
+        except httpx.TransportError as exc:
+            problem = "timed out" if isinstance(exc, httpx.TimeoutException) else "cannot be reached"
+            self._log.failed(f"{type(exc).__name__}: {exc}")
+            return None, problem
+        elapsed = self._monotonic() - started
+        self._log.received(answer.status_code, elapsed, answer.headers.get("X-Request-Id", ""))
+        return answer, f"answered {answer.status_code}"
+
+    def _given_up(self, answer: httpx.Response | None, problem: str) -> CliFailure:
+        if answer is not None:
+            return _refusal(answer)
+        hint = "is it running? `rune serve` starts one, --api-base-url names another"
+        return CliFailure(f"the server at {self._address} {problem}", code="server_unreachable", hint=hint)
+
+
+def _retry_after(answer: httpx.Response | None) -> float:
+    text = "" if answer is None else answer.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() else 0.0
+
+
+def _content(answer: httpx.Response, notice: Callable[[str], None]) -> dict[str, Any]:
+    if answer.is_redirect:
+        raise CliFailure(
+            "the server redirects; give its final address with --api-base-url", code="redirected"
+        )
+    if not answer.is_success:
+        raise _refusal(answer)
+    ignored = answer.headers.get("Rune-Ignored-Fields", "")
+    if ignored:
+        notice(f"warning: the server ignored {ignored}")
+    try:
+        content = answer.json()
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise CliFailure(BAD_ANSWER, code="bad_answer")
+    return content
+
+
+def _field(content: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    found = content.get(name)
+    if not isinstance(found, kind):
+        raise CliFailure(BAD_ANSWER, code="bad_answer")
+    return found
+
+
+HINTS = {
+    "unauthorized": "set RUNE_API_TOKEN to a token of this server and --api-tenant to its tenant",
+    "auth_locked_out": "too many wrong tokens came from this address; wait a minute",
+    "provider_not_configured": "name a model server with --backend-url",
+}
+
+
+def _refusal(answer: httpx.Response) -> CliFailure:
+    """The server's own words (jobs-api.md 1.2), with every field that did not fit."""
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    body = body if isinstance(body, dict) else {}
+    text = body.get("error") if isinstance(body.get("error"), str) else ""
+    details = body.get("details") if isinstance(body.get("details"), list) else []
+    fields = [f"{d.get('field')} {d.get('message')}" for d in details or [] if isinstance(d, dict)]
+    message = (
+        f"the server refused ({answer.status_code}): {text or answer.reason_phrase or 'no reason given'}"
+    )
+    if len(fields) > 1:
+        message += f" ({'; '.join(fields)})"
+    code = str(body.get("code") or f"http_{answer.status_code}")
+    return CliFailure(message, code=code, hint=HINTS.get(code, ""))

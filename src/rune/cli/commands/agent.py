@@ -1,0 +1,124 @@
+"""`run-agentic-agent`: ask the agent one question about a cluster (jobs-api.md 15)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import typer
+
+from rune.cli import options
+from rune.cli.configuration import Configuration, environment_flag
+from rune.cli.failures import UsageProblem
+from rune.cli.invocation import Invocation, current
+from rune.cli.kubeconfig import kubeconfig_document
+from rune.cli.printing import without_credentials
+
+COMMAND = "run-agentic-agent"
+VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def run_agentic_agent(
+    context: typer.Context,
+    question: options.Question = None,
+    model: options.Model = None,
+    agent: options.Agent = None,
+    backend_url: options.BackendUrl = None,
+    backend_type: options.BackendType = None,
+    backend_warmup: options.BackendWarmup = None,
+    backend_warmup_timeout: options.BackendWarmupTimeout = None,
+    kubeconfig: options.Kubeconfig = None,
+    idempotency_key: options.IdempotencyKey = None,
+    yes: options.Yes = None,
+    timeout: options.Timeout = 3600,
+    max_cost_usd: options.MaxCost = None,
+    no_wait: options.NoWait = False,
+    debug: options.DebugFlag = None,
+    json_output: options.JsonFlag = None,
+) -> None:
+    """Ask the agent what is wrong in a Kubernetes cluster and show how it found the answer.
+
+    In local mode everything runs in this process; with `--backend http` it runs on a server. In http mode
+    a kubeconfig is sent only if it is given by `--kubeconfig` or RUNE_KUBECONFIG. Ctrl-C cancels the job.
+    """
+    invocation = current(context)
+    invocation.begin(COMMAND, json_output, debug)
+    around, configuration = invocation.surroundings, invocation.configuration
+    http = configuration.text("backend") == "http"
+    if no_wait and not http:
+        raise UsageProblem("'--no-wait' needs a server", hint="add `--backend http` before the command")
+    if max_cost_usd is not None and not 0 < max_cost_usd < float("inf"):
+        raise UsageProblem("Invalid value for '--max-cost-usd': must be above 0")
+    environment_flag(around.environ, "RUNE_YES", yes)
+    key = idempotency_key or around.environ.get("RUNE_IDEMPOTENCY_KEY") or None
+    if key is not None and not VISIBLE_ASCII.fullmatch(key):
+        raise UsageProblem("Invalid value for '--idempotency-key': must be 1 to 255 visible ASCII characters")
+    document = _document(
+        configuration,
+        question=question,
+        model=model,
+        agent=agent,
+        backend_url=backend_url,
+        backend_type=backend_type,
+        backend_warmup=backend_warmup,
+        backend_warmup_timeout=backend_warmup_timeout,
+    )
+    document["timeout_seconds"] = timeout
+    if max_cost_usd is not None:
+        document["max_cost_usd"] = max_cost_usd
+    cluster = configuration.get("kubeconfig", kubeconfig)
+    cluster_document = kubeconfig_document(cluster, http=http, home=around.home)
+    _run(invocation, document, cluster_document, cluster.text, key, wait=not no_wait)
+
+
+def _document(configuration: Configuration, **given: str | bool | int | None) -> dict[str, Any]:
+    """The request of jobs-api.md 4.3; a value that nobody chose and that has no built-in one is left out."""
+    settings = {name: configuration.get(name, option).value for name, option in given.items()}
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _run(
+    invocation: Invocation,
+    document: dict[str, Any],
+    cluster_document: str | None,
+    cluster: str,
+    key: str | None,
+    *,
+    wait: bool,
+) -> None:
+    from rune.cli.answer import show_answer, warning_lines
+    from rune.cli.backends import open_backend
+    from rune.cli.progress import Progress
+    from rune.cli.workflow import Workflow
+
+    around, configuration = invocation.surroundings, invocation.configuration
+    http = configuration.text("backend") == "http"
+    with Progress(invocation.err, around.monotonic) as progress:
+        facts = {
+            "Question": str(document.get("question", "")),
+            "Agent": str(document.get("agent", "")),
+            "Model": f"{document.get('model', '')} ({document.get('backend_type', '')})",
+            "Model server": without_credentials(str(document.get("backend_url", ""))),
+            "Cluster": cluster if cluster_document is not None else "none",
+            "Runs": f"on {without_credentials(configuration.text('api_base_url'))}"
+            if http
+            else "in this process",
+        }
+        progress.title("Rune · agentic agent", facts)
+        if not http:
+            progress.phase("starting the local stack")
+        with open_backend(invocation) as backend:
+            workflow = Workflow(backend, progress, around.sleep, around.monotonic)
+            job_id = workflow.submit(document, cluster_document, key)
+            if not wait:
+                invocation.succeed(job_id=job_id, status="accepted")
+                if not invocation.json:
+                    invocation.say(job_id)
+                return
+            finished = workflow.wait(job_id)
+    result = finished.job.result or {}
+    for line in warning_lines(result):
+        invocation.note(line)
+    if not invocation.json:
+        show_answer(invocation.out, result, finished.events)
+    invocation.succeed(job_id=job_id, status=finished.job.status, result=result)

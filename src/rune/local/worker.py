@@ -1,0 +1,101 @@
+"""The local stack's worker: stream consumers, state machines and agents, in a process of their own.
+
+It starts when the server does and ends with it. When it is killed, the server starts another, which takes
+up the runs that this one had (`recover_runs`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from rune.local.engine import REGION, Engine, machine_arn
+from rune.local.functions import ROOT, load_function
+from rune.local.logs import configure_logging
+from rune.local.pump import StreamPump
+from rune_common.settings import Settings
+from rune_common.usecases.recover_runs import recover_runs
+
+TASKS = ("admit_run", "prepare_backend", "start_agent", "record_outcome")
+CONSUMERS = ("on_run_queued", "on_run_ended")
+SWEEP_SECONDS = 15.0
+NICENESS = 5
+"""Answering requests goes before working off the queue."""
+
+logger = logging.getLogger("rune.local.worker")
+
+
+def main() -> None:
+    """Run until SIGTERM, or until the server that started this process is gone."""
+    settings = Settings.from_env(os.environ)
+    configure_logging(settings.log_level)
+    os.nice(NICENESS)
+    os.environ["AWS_DEFAULT_REGION"] = REGION
+    os.environ["RUNE_RUN_AGENT_MACHINE_ARN"] = machine_arn("run_agent")
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides
+    threading.Thread(target=_end_with_server, name="lifeline", daemon=True).start()
+    work(settings, stop)
+    os._exit(0)  # attempts still running have processes that end with this one
+
+
+def work(settings: Settings, stop: threading.Event) -> None:
+    """Recover, then deliver the stream and sweep until `stop`."""
+    from rune_common.tasks import lambda_entry
+
+    engine = Engine(ROOT / "statemachines", {name: load_function(name) for name in TASKS})
+    lambda_entry.use_step_functions(engine.client)
+    services = lambda_entry.services()
+    pump = StreamPump(settings.runs_table, _streams(settings), [load_function(name) for name in CONSUMERS])
+    pump.open()
+    taken_up = recover_runs(
+        runs=services.runs,
+        executions=services.executions,
+        clock=services.clock,
+        redactor=services.redactor,
+        owner=services.owner,
+        max_running=settings.tenant_max_running_runs,
+    )
+    if taken_up:
+        logger.info("took up %d runs of an earlier process", taken_up)
+    threading.Thread(target=_sweep, args=(load_function("expire_waits"), stop), name="sweep", daemon=True).start()
+    pump.run(stop)
+    engine.close()
+
+
+def _sweep(expire_waits: Any, stop: threading.Event) -> None:
+    while not stop.wait(SWEEP_SECONDS):
+        try:
+            expire_waits({}, None)
+        except Exception:
+            logger.exception("the sweep failed")
+
+
+def _streams(settings: Settings) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "dynamodbstreams",
+        # The local database's shard names are shorter than the service's, which the client would refuse.
+        config=Config(parameter_validation=False),
+        region_name=settings.region,
+        endpoint_url=settings.dynamodb_endpoint or None,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
+
+
+def _end_with_server() -> None:
+    """The server holds the other end of standard input; it closes when the server is gone, however it went."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The reference page, the application and the contract's list of commands tell the same story."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from rune.cli.app import app
+from rune.cli.config_keys import KEYS, SECRET_KEYS
+from rune.cli.reference import reference
+
+PAGE = Path(__file__).parents[2] / "docs/reference/cli.md"
+SHARED = ("--debug", "--json")
+
+
+def commands(group=None, path=()):
+    for name, command in (group or get_command(app)).commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+COMMANDS = dict(commands())
+
+
+def names(command):
+    return {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+
+
+def test_the_page_is_what_the_application_says():
+    assert PAGE.read_text(encoding="utf-8") == reference(), (
+        "run: python -m rune.cli.reference > docs/reference/cli.md"
+    )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_is_documented(name):
+    command = COMMANDS[name]
+    _, _, section = PAGE.read_text(encoding="utf-8").partition(f"## `rune {name}`\n")
+    section = section.partition("\n## ")[0]
+    assert command.help
+    assert command.help.splitlines()[0] in section
+    options = [each for each in command.params if each.param_type_name == "option"]
+    assert all(each.help for each in options)
+    assert all(f"`{option}`" in section for each in options for option in (*each.opts, *each.secondary_opts))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_debug_and_json_may_stand_after_every_command(name):
+    assert set(SHARED) <= names(COMMANDS[name])
+
+
+def test_the_commands_of_this_stage_are_there():
+    assert set(COMMANDS) == {
+        "run-agentic-agent",
+        "jobs list",
+        "jobs get",
+        "jobs cancel",
+        "jobs events",
+        "jobs logs",
+        "serve",
+        "info",
+        "init",
+        "config",
+    }
+
+
+def test_the_global_options_are_those_of_the_contract():
+    expected = {
+        "--profile",
+        "--backend",
+        "--api-base-url",
+        "--api-token",
+        "--api-tenant",
+        "--debug",
+        "--insecure",
+    }
+    assert expected | {"--json", "--version"} <= names(get_command(app))
+
+
+def test_the_agent_command_has_every_option_under_old_and_new_names():
+    assert names(COMMANDS["run-agentic-agent"]) >= {
+        "--question", "-q", "--model", "-m", "--agent", "--backend-url", "--backend-type", "--backend-warmup",
+        "--no-backend-warmup", "--ollama-warmup", "--no-ollama-warmup", "--backend-warmup-timeout",
+        "--ollama-warmup-timeout", "--kubeconfig", "--idempotency-key", "--yes", "-y", "--timeout",
+        "--max-cost-usd", "--no-wait", "--debug", "--json",
+    }  # fmt: skip
+
+
+def test_every_variable_is_documented_and_no_key_is_a_secret():
+    text = PAGE.read_text(encoding="utf-8")
+    assert all(f"`{key.variable}`" in text for key in KEYS.values())
+    assert not set(SECRET_KEYS) & set(KEYS)

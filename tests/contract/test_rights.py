@@ -1,0 +1,136 @@
+"""Each role may do what its code does, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.contract.deployment import functions, resources, template, values
+
+READERS = {"list_jobs", "read_job", "read_job_events"}
+RUNS_READ = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
+RUNS_WRITE = {"dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
+SAM_RIGHTS = {
+    "LambdaInvokePolicy": "lambda:InvokeFunction",
+    "StepFunctionsExecutionPolicy": "states:StartExecution",
+}
+"""What SAM's own policy templates stand for; the template uses no others."""
+
+BEYOND_RESOURCES = {"logs", "xray"}
+"""Services whose actions here know no resources."""
+
+
+def statements() -> Iterator[dict[str, Any]]:
+    """Every statement that allows a role something."""
+    for kind in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::Role"):
+        for resource in resources(kind).values():
+            for document in values(resource["Properties"], "PolicyDocument"):
+                yield from document["Statement"]
+    for kind in ("AWS::Serverless::Function", "AWS::Serverless::StateMachine"):
+        for resource in resources(kind).values():
+            for policy in resource["Properties"].get("Policies", ()):
+                yield from policy.get("Statement", ())
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    found = statement["Action"]
+    return [found] if isinstance(found, str) else found
+
+
+def rights(folder: str) -> set[str]:
+    """Every action that a function's policies allow."""
+    found: set[str] = set()
+    for policy in next(each for each in functions() if each.folder == folder).properties.get("Policies", ()):
+        if "Ref" in policy:
+            document = template()["Resources"][policy["Ref"]]["Properties"]["PolicyDocument"]
+            found.update(action for each in document["Statement"] for action in actions(each))
+        elif "Statement" in policy:
+            found.update(action for each in policy["Statement"] for action in actions(each))
+        else:
+            found.update(SAM_RIGHTS[name] for name in policy)
+    return found
+
+
+def test_no_statement_allows_all_of_a_service() -> None:
+    assert not [action for each in statements() for action in actions(each) if "*" in action]
+
+
+def test_only_services_that_know_no_resources_are_allowed_on_all() -> None:
+    everywhere = [each for each in statements() if "*" in (each["Resource"], *each["Resource"])]
+    assert everywhere
+    assert {action.split(":")[0] for each in everywhere for action in actions(each)} <= BEYOND_RESOURCES
+
+
+def test_the_health_function_may_do_nothing() -> None:
+    assert rights("read_health") == set()
+
+
+@pytest.mark.parametrize("folder", sorted(READERS))
+def test_a_reading_function_cannot_write_a_run(folder: str) -> None:
+    found = rights(folder)
+    assert found == RUNS_READ | {"dynamodb:UpdateItem", "s3:GetObject"}
+    writing = [
+        each
+        for name in ("ReadRunsPolicy", "AuthenticatePolicy")
+        for each in template()["Resources"][name]["Properties"]["PolicyDocument"]["Statement"]
+        if "dynamodb:UpdateItem" in actions(each)
+    ]
+    assert [each["Resource"] for each in writing] == [{"Fn::GetAtt": ["IdentityTable", "Arn"]}]
+
+
+def test_only_functions_that_authenticate_may_use_the_identity_table() -> None:
+    using = {
+        each.folder
+        for each in functions()
+        if {"Ref": "AuthenticatePolicy"} in each.properties.get("Policies", ())
+    }
+    serving = {each.folder for each in functions() if each.events("Api")}
+    assert using == serving - {"read_health"}
+    assert using == {each.folder for each in functions() if "RUNE_IDENTITY_TABLE" in each.variables()}
+
+
+def test_only_consumers_and_the_schedule_may_start_executions() -> None:
+    starting = {each.folder for each in functions() if "states:StartExecution" in rights(each.folder)}
+    assert starting == {"on_run_queued", "on_run_ended", "expire_waits"}
+    assert starting == {
+        each.folder for each in functions() if "RUNE_RUN_AGENT_MACHINE_ARN" in each.variables()
+    }
+
+
+def test_only_start_agent_may_start_agents() -> None:
+    assert {each.folder for each in functions() if "lambda:InvokeFunction" in rights(each.folder)} == {
+        "start_agent"
+    }
+    assert rights("start_agent") == RUNS_READ | {"lambda:InvokeFunction"}
+    fargate = resources("AWS::IAM::Policy")["StartAgentOnFargatePolicy"]["Properties"]
+    assert fargate["Roles"] == [{"Ref": "StartAgentFunctionRole"}]
+    passing = next(each for each in fargate["PolicyDocument"]["Statement"] if "iam:PassRole" in actions(each))
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+
+
+def test_a_secret_is_sealed_by_the_submission_and_opened_by_the_work_only() -> None:
+    sealing = {each.folder for each in functions() if "kms:GenerateDataKey" in rights(each.folder)}
+    opening = {each.folder for each in functions() if "kms:Decrypt" in rights(each.folder)}
+    assert (sealing, opening) == ({"submit_job"}, {"prepare_backend"})
+    assert {"Ref": "OpenRequestsPolicy"} in resources("AWS::IAM::Role")["AgentRole"]["Properties"][
+        "ManagedPolicyArns"
+    ]
+
+
+def test_the_machine_may_invoke_the_functions_that_it_names_and_no_others() -> None:
+    for machine in resources("AWS::Serverless::StateMachine").values():
+        named = {each["Fn::GetAtt"][0] for each in machine["Properties"]["DefinitionSubstitutions"].values()}
+        invoked = {
+            policy["LambdaInvokePolicy"]["FunctionName"]["Ref"]
+            for policy in machine["Properties"]["Policies"]
+            if "LambdaInvokePolicy" in policy
+        }
+        assert invoked == named
+
+
+def test_the_agent_has_no_rights_beyond_its_run() -> None:
+    role = resources("AWS::IAM::Role")["AgentRole"]["Properties"]
+    own = {action for each in role["Policies"][0]["PolicyDocument"]["Statement"] for action in actions(each)}
+    assert {action.split(":")[0] for action in own} == {"states", "sqs", "logs", "xray"}
+    assert not {action for action in own if action.startswith("states:") and "SendTask" not in action}

@@ -1,0 +1,74 @@
+"""The filters of the runs table's stream let through what the consumers act on, and nothing else."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from tests.contract.deployment import functions
+
+from rune_common.adapters.dynamodb_stream import run_moved
+from rune_common.domain.runs import RunState
+
+STATES = [None, *RunState]
+
+
+def matches(pattern: Any, found: Any) -> bool:
+    """EventBridge's rules, as far as the filters use them: values, and anything-but."""
+    if isinstance(pattern, dict):
+        return isinstance(found, dict) and all(
+            name in found and matches(child, found[name]) for name, child in pattern.items()
+        )
+    return any(
+        found not in each["anything-but"] if isinstance(each, dict) else found == each for each in pattern
+    )
+
+
+def passes(folder: str, record: dict[str, Any]) -> bool:
+    function = next(each for each in functions() if each.folder == folder)
+    (source,) = function.events("DynamoDB")
+    return any(matches(json.loads(each["Pattern"]), record) for each in source["FilterCriteria"]["Filters"])
+
+
+def head(state: RunState, sk: str = "HEAD") -> dict[str, Any]:
+    return {"sk": {"S": sk}, "tenant": {"S": "default"}, "run_id": {"S": "r"}, "state": {"S": state.value}}
+
+
+def record(before: RunState | None, after: RunState, sk: str = "HEAD") -> dict[str, Any]:
+    change = {"NewImage": head(after, sk)} | ({"OldImage": head(before, sk)} if before else {})
+    return {"eventName": "MODIFY" if before else "INSERT", "dynamodb": change}
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.product(STATES, RunState)))
+def test_a_consumer_gets_exactly_the_moves_that_it_acts_on(before: RunState | None, after: RunState) -> None:
+    moved = run_moved(record(before, after))
+    assert moved is not None
+    assert passes("on_run_queued", record(before, after)) == moved.queued
+    # A run is never new and ended at once, so the filter need not ask for that.
+    if before is not None:
+        assert passes("on_run_ended", record(before, after)) == moved.ended
+
+
+@pytest.mark.parametrize("folder", ["on_run_queued", "on_run_ended"])
+def test_other_items_of_the_table_are_not_delivered(folder: str) -> None:
+    for before, after in itertools.product(STATES, RunState):
+        assert not passes(folder, record(before, after, sk="EVT#000000000001"))
+
+
+def test_a_deleted_run_is_not_delivered() -> None:
+    gone = {"eventName": "REMOVE", "dynamodb": {"OldImage": head(RunState.SUCCEEDED)}}
+    assert not passes("on_run_queued", gone)
+    assert not passes("on_run_ended", gone)
+
+
+def test_a_record_that_fails_is_isolated_retried_and_then_kept() -> None:
+    sources = [source for function in functions() for source in function.events("DynamoDB")]
+    assert sources
+    for source in sources:
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert source["BisectBatchOnFunctionError"] is True
+        assert source["MaximumRetryAttempts"] > 0
+        assert source["DestinationConfig"]["OnFailure"]["Type"] == "SQS"
+        assert source["StartingPosition"] == "TRIM_HORIZON"

@@ -1,0 +1,217 @@
+"""What each access pattern consumes, against what docs/reference/tables.md says that it does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from rune_common.adapters.dynamodb import DynamoFailureWindow, DynamoRunStore, DynamoTokenStore
+from rune_common.adapters.memory import MemoryBlobStore, MemorySealer
+from rune_common.domain.access import TokenRecord
+from rune_common.domain.errors import RunChanged
+from rune_common.domain.ports import RunFilter
+from rune_common.domain.runs import RunKind, RunState
+from tests.integration.boto3_tables import Boto3Tables
+from tests.integration.conftest import ROOT
+from tests.integration.run_samples import (
+    NOON,
+    REQUEST,
+    change_of,
+    claim_for,
+    moved,
+    new_run,
+    run_id_at,
+    stored,
+)
+
+ROW = re.compile(r"^\| (?P<name>[a-z_]+) \|.*\| (?P<reads>[\d.]+) \| (?P<writes>[\d.]+) \|[^|]*\|$")
+HOUR = 3_600_000
+
+
+def documented() -> dict[str, tuple[float, float]]:
+    page = (ROOT / "docs/reference/tables.md").read_text()
+    rows = filter(None, map(ROW.match, page.splitlines()))
+    return {row["name"]: (float(row["reads"]), float(row["writes"])) for row in rows}
+
+
+class Patterns:
+    """One method per row of the page: it prepares, and returns the request to measure."""
+
+    def __init__(self, store: DynamoRunStore, tokens: DynamoTokenStore, failures: DynamoFailureWindow) -> None:
+        self.store, self.tokens, self.failures = store, tokens, failures
+
+    def running(self):
+        return stored(
+            self.store,
+            state=RunState.RUNNING,
+            holds_slot=True,
+            attempt_id=run_id_at(NOON),
+            started_at=NOON,
+            heartbeat_at=NOON,
+            model="llama3.1:8b",
+        )
+
+    def sixty(self):
+        kinds = (RunKind.AGENT, RunKind.LOOP)
+        return [stored(self.store, at=NOON + turn, kind=kinds[turn % 2], owner="e") for turn in range(60)]
+
+    def create(self):
+        run, events = new_run(model="llama3.1:8b")
+        stored(self.store)
+        return lambda: self.store.create(run, REQUEST, events, claim=claim_for(run), max_active=100)
+
+    def get(self):
+        run = self.running()
+        return lambda: self.store.get(run.tenant, run.run_id)
+
+    def claimed(self):
+        run, events = new_run()
+        self.store.create(run, REQUEST, events, claim=claim_for(run))
+        return lambda: self.store.claimed(run.tenant, "create_run", "key")
+
+    def request(self):
+        run = self.running()
+        return lambda: self.store.request(run.tenant, run.run_id)
+
+    def result(self):
+        (run,) = self.with_results(1)
+        return lambda: self.store.result(run.tenant, run.run_id)
+
+    def results(self):
+        ids = [run.run_id for run in self.with_results(10)]
+        return lambda: self.store.results("default", ids)
+
+    def with_results(self, number):
+        runs = [self.running() for _ in range(number)]
+        for run in runs:
+            self.store.commit(replace(change_of(run, "done"), result={"answer": "x" * 3000}))
+        return runs
+
+    def claim_slot(self):
+        run = stored(self.store)
+        return lambda: self.store.claim_slot(run, owner="engine", max_running=10, now_ms=NOON)
+
+    def append(self):
+        change = change_of(self.running(), "one")
+        return lambda: self.store.commit(change)
+
+    def append_batch(self):
+        keys = tuple(f"key-{number}" for number in range(40))
+        change = change_of(self.running(), *(f"event {number}" for number in range(40)), keys=keys)
+        return lambda: self.store.commit(change)
+
+    def change_state(self):
+        run = stored(self.store)
+        claimed = self.store.claim_slot(run, owner="engine", max_running=10, now_ms=NOON)
+        change = change_of(claimed, "start", state=RunState.RUNNING, started_at=NOON, heartbeat_at=NOON)
+        return lambda: self.store.commit(change)
+
+    def finish(self):
+        change = change_of(self.running(), "end", state=RunState.SUCCEEDED, finished_at=NOON)
+        return lambda: self.store.commit(replace(change, result={"answer": "42"}, forget_request=True))
+
+    def conflict(self):
+        run = self.running()
+        moved(self.store, run, RunState.CANCELLING)
+        change = change_of(run, "too late")
+
+        def commit():
+            with pytest.raises(RunChanged):
+                self.store.commit(change)
+
+        return commit
+
+    def beat(self):
+        run = self.running()
+        self.store.beat(run.tenant, run.run_id, run.attempt_id, now_ms=NOON + HOUR)
+        return lambda: self.store.beat(run.tenant, run.run_id, run.attempt_id, now_ms=NOON + HOUR + 1)
+
+    def beat_due(self):
+        run = self.running()
+        return lambda: self.store.beat(run.tenant, run.run_id, run.attempt_id, now_ms=NOON + HOUR)
+
+    def list(self):
+        self.sixty()
+        return lambda: self.store.list("default", RunFilter(), limit=50)
+
+    def list_filtered(self):
+        self.sixty()
+        where = RunFilter(states=(RunState.QUEUED,), kinds=(RunKind.AGENT,))
+        return lambda: self.store.list("default", where, limit=20)
+
+    def list_states(self):
+        self.sixty()
+        return lambda: self.store.list("default", RunFilter(states=(RunState.QUEUED,)), limit=50)
+
+    def waiting(self):
+        self.sixty()
+        return lambda: self.store.waiting("default", limit=10)
+
+    def due(self):
+        self.sixty()
+        return lambda: self.store.due(now_ms=NOON + HOUR, limit=10)
+
+    def due_idle(self):
+        self.sixty()
+        return lambda: self.store.due(now_ms=NOON, limit=100)
+
+    def unfinished(self):
+        self.sixty()
+        return lambda: self.store.unfinished("e", limit=100)
+
+    def events(self):
+        run = self.running()
+        self.store.commit(change_of(run, *(f"event {number}" for number in range(29))))
+        return lambda: self.store.events(run.tenant, run.run_id, limit=500)
+
+    def record(self):
+        record = TokenRecord("a" * 64, "seed-aaaaaaaa", "human", ("default",), ("*",), NOON)
+        self.tokens.add(record)
+        return record
+
+    def token_find(self):
+        record = self.record()
+        return lambda: self.tokens.find(record.token_hash)
+
+    def token_add(self):
+        return self.record
+
+    def token_revoke(self):
+        record = self.record()
+        return lambda: self.tokens.revoke(record.token_hash)
+
+    def failures_recent(self):
+        self.failures.record("192.0.2.1", now_ms=NOON)
+        return lambda: self.failures.recent("192.0.2.1", since_ms=0)
+
+    def failures_record(self):
+        return lambda: self.failures.record("192.0.2.1", now_ms=NOON)
+
+
+HELPERS = {"running", "sixty", "with_results", "record"}
+NAMES = sorted(name for name in vars(Patterns) if not name.startswith("_") and name not in HELPERS)
+
+
+def test_every_row_of_the_page_is_measured_and_every_measured_pattern_is_on_the_page():
+    assert set(NAMES) == set(documented())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_request_costs_what_the_page_says_and_no_more(name, tables, admin):
+    meter = Boto3Tables(admin)
+    store = DynamoRunStore(
+        tables.runs, meter, sealer=MemorySealer(), blobs=MemoryBlobStore(), retention_days=90
+    )
+    patterns = Patterns(
+        store, DynamoTokenStore(tables.identity, meter), DynamoFailureWindow(tables.identity, meter)
+    )
+    request: Callable[[], object] = getattr(patterns, name)()
+    meter.reset()
+    request()
+    reads, writes = documented()[name]
+    assert meter.reads <= reads
+    assert meter.writes <= writes
+    # A page that says far too much would hide a request that grew.
+    assert meter.reads + meter.writes > 0.8 * (reads + writes)
