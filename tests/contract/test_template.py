@@ -59,8 +59,8 @@ def known_variables() -> set[str]:
 def used_variables() -> Iterator[str]:
     for function in functions():
         yield from function.variables()
-    for function in resources("AWS::Lambda::Function").values():
-        yield from function["Properties"]["Environment"]["Variables"]
+    for image in resources("AWS::Lambda::Function").values():
+        yield from image["Properties"]["Environment"]["Variables"]
     for task in resources("AWS::ECS::TaskDefinition").values():
         for container in task["Properties"]["ContainerDefinitions"]:
             yield from (variable["Name"] for variable in container["Environment"])
@@ -81,7 +81,7 @@ def served() -> Iterator[tuple[str, str, str]]:
     for name, router in ROUTERS.items():
         for route in router.routes:
             if isinstance(route, APIRoute):
-                yield from ((name, method, route.path) for method in route.methods)
+                yield from ((name, method, route.path) for method in route.methods or ())
 
 
 def chosen(method: str, path: str) -> str | None:

@@ -1,14 +1,15 @@
-"""The table client on boto3: the reference beside the product's own, and the meter of what requests consume."""
+"""The table client on boto3: the reference beside the product's own, and the meter of what calls consume."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
-from decimal import Decimal
+
 from rune_common.adapters.dynamodb_client import ConditionFailed, Item, Key, TransactionRefused, Write
 from rune_common.domain.errors import Unavailable
 
@@ -106,7 +107,9 @@ class Boto3Tables:
         raise Unavailable("conflicts without end")
 
     def _meter(self, operation: str, consumed: Any) -> None:
-        units = sum(each["CapacityUnits"] for each in (consumed if isinstance(consumed, list) else [consumed]))
+        units = sum(
+            each["CapacityUnits"] for each in (consumed if isinstance(consumed, list) else [consumed])
+        )
         with self._lock:
             if operation in ("get_item", "batch_get_item", "query"):
                 self.reads += units

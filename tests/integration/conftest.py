@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.boto3_tables import Boto3Tables
+
 from rune.local.database import LocalDatabase, find_binary
 from rune.local.tables import make_tables, table_admin, table_definitions
 from rune_common.adapters.dynamodb import DynamoFailureWindow, DynamoRunStore, DynamoTokenStore, connect
@@ -23,7 +25,6 @@ from rune_common.adapters.memory import (
 )
 from rune_common.domain.access import FailureWindow, TokenStore
 from rune_common.domain.ports import RunStore
-from tests.integration.boto3_tables import Boto3Tables
 
 ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"

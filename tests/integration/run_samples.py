@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
 from typing import Any, TypeVar
-from concurrent.futures import ThreadPoolExecutor
 
 from rune_common.domain.chain import genesis
 from rune_common.domain.errors import RuneError
@@ -33,7 +33,9 @@ def new_run(tenant: str = "default", *, at: int = NOON, **fields: Any) -> tuple[
     """A queued run and its first event."""
     run_id = run_id_at(at)
     log = LogHead(tenant, run_id, 0, genesis(tenant, run_id))
-    event, head = append_event(log, EventDraft("run_queued", {"summary": "queued"}), now_ms=at, redactor=Redactor())
+    event, head = append_event(
+        log, EventDraft("run_queued", {"summary": "queued"}), now_ms=at, redactor=Redactor()
+    )
     given = {"kind": RunKind.AGENT, "state": RunState.QUEUED, "created_by": "tester"} | fields
     return Run(tenant=tenant, run_id=run_id, created_at=at, updated_at=at, head=head, **given), [event]
 
@@ -44,7 +46,9 @@ def stored(store: RunStore, tenant: str = "default", **fields: Any) -> Run:
     return run
 
 
-def change_of(run: Run, *summaries: str, keys: tuple[str, ...] = (), at: int = NOON, **fields: Any) -> RunChange:
+def change_of(
+    run: Run, *summaries: str, keys: tuple[str, ...] = (), at: int = NOON, **fields: Any
+) -> RunChange:
     """A change that appends one narrative for each summary and sets fields of the record."""
     head, events = run.head, []
     for summary in summaries:
@@ -62,7 +66,9 @@ def moved(store: RunStore, run: Run, state: RunState, **fields: Any) -> Run:
     return change.after
 
 
-def claim_for(run: Run, key: str = "key", *, body: str = "b" * 64, operation: str = "create_run") -> IdempotencyClaim:
+def claim_for(
+    run: Run, key: str = "key", *, body: str = "b" * 64, operation: str = "create_run"
+) -> IdempotencyClaim:
     return IdempotencyClaim(run.tenant, operation, key, body, run.run_id, run.created_at + 90 * DAY)
 
 

@@ -6,13 +6,14 @@ import json
 from dataclasses import replace
 
 import pytest
+from tests.integration.boto3_tables import untyped
+from tests.integration.run_samples import DAY, NOON, REQUEST, change_of, claim_for, moved, new_run, stored
+
 from rune_common.adapters.dynamodb import DynamoRunStore
 from rune_common.adapters.memory import MemorySealer
 from rune_common.domain.errors import IdempotencyKeyTaken, RunChanged
 from rune_common.domain.ports import RunRequest
 from rune_common.domain.runs import RunState
-from tests.integration.boto3_tables import untyped
-from tests.integration.run_samples import DAY, NOON, REQUEST, change_of, claim_for, moved, new_run, stored
 
 SECRET = "client-key-data: c2VjcmV0LW9mLWEtY2x1c3Rlcg=="
 LARGE = {"answer": "x" * 40_000}
@@ -45,14 +46,14 @@ def by_place(items, place):
 def test_a_secret_is_nowhere_in_plain_text_and_gone_after_the_end(store, scan, blobs, document):
     run, events = new_run()
     store.create(run, RunRequest(document, {"kubeconfig": SECRET}), events, claim=claim_for(run))
-    kept = repr(scan()).encode() + b"".join(blobs.get(key) for key in blobs.keys())
+    kept = repr(scan()).encode() + b"".join(blobs.get(key) for key in blobs.keys)
     for hidden in (SECRET, "c2VjcmV0LW9mLWEtY2x1c3Rlcg", "kubeconfig"):
         assert hidden.encode() not in kept
     assert store.request(run.tenant, run.run_id).secrets == {"kubeconfig": SECRET}
     end = change_of(run, "end", state=RunState.CANCELLED, finished_at=NOON)
     store.commit(replace(end, forget_request=True))
     assert {sk for _, sk in scan()} == {"HEAD", "EVT#000000000001", "EVT#000000000002", "IDEM", "COUNTS"}
-    assert blobs.keys() == ()
+    assert blobs.keys == ()
 
 
 def test_a_secret_can_be_opened_for_its_own_run_only(store, tables, admin, scan):
@@ -75,7 +76,7 @@ def test_the_largest_kubeconfig_fits_the_table(store, blobs):
     request = RunRequest({"question": "q" * 100_000}, {"kubeconfig": "k" * 256 * 1024})
     store.create(run, request, events)
     assert store.request(run.tenant, run.run_id) == request
-    assert len(blobs.keys()) == 1
+    assert len(blobs.keys) == 1
 
 
 def test_small_documents_lie_in_the_table_and_large_ones_in_the_blob_store(store, scan, blobs):
@@ -83,9 +84,9 @@ def test_small_documents_lie_in_the_table_and_large_ones_in_the_blob_store(store
     change = replace(change_of(run, "small"), result={"answer": "small"})
     store.commit(change)
     assert json.loads(by_place(scan(), "RESULT")["document"]) == {"answer": "small"}
-    assert blobs.keys() == ()
+    assert blobs.keys == ()
     store.commit(replace(change_of(change.after, "large"), result=LARGE))
-    (key,) = blobs.keys()
+    (key,) = blobs.keys
     assert by_place(scan(), "RESULT")["blob"] == key
     assert key.startswith(f"runs/{run.tenant}/{run.run_id}/")
     assert store.result(run.tenant, run.run_id) == LARGE
@@ -106,7 +107,7 @@ def test_a_run_that_was_not_created_leaves_no_blob(store, blobs):
     second, later = new_run()
     with pytest.raises(IdempotencyKeyTaken):
         store.create(second, RunRequest(LARGE), later, claim=claim_for(second))
-    assert blobs.keys() == ()
+    assert blobs.keys == ()
 
 
 def test_an_ended_run_gets_its_time_to_live_and_leaves_the_due_index(store, scan):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from rune_common.domain.access import LOCKOUT_FAILURES, LOCKOUT_WINDOW_MS, TokenRecord, token_hash
 from tests.integration.run_samples import NOON, at_once
+
+from rune_common.domain.access import LOCKOUT_FAILURES, LOCKOUT_WINDOW_MS, TokenRecord, token_hash
 
 RECORD = TokenRecord(
     token_hash=token_hash("a secret of at least thirty-two characters"),

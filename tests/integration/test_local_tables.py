@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.integration.conftest import REGION, ROOT, Tables
+
 from rune.local.database import LocalDatabase, find_binary
 from rune.local.tables import create_tables, make_tables
 from rune_common.adapters.dynamodb import connect
@@ -85,7 +86,11 @@ def test_no_binary_is_found_where_none_was_installed(tmp_path):
 
 def test_the_templates_tables_have_their_indexes_stream_and_time_to_live(tables: Tables, admin):
     runs = admin.describe_table(TableName=tables.runs)["Table"]
-    assert {each["IndexName"] for each in runs["GlobalSecondaryIndexes"]} == {"by_tenant", "by_kind_state", "by_due"}
+    assert {each["IndexName"] for each in runs["GlobalSecondaryIndexes"]} == {
+        "by_tenant",
+        "by_kind_state",
+        "by_due",
+    }
     assert {each["Projection"]["ProjectionType"] for each in runs["GlobalSecondaryIndexes"]} == {"KEYS_ONLY"}
     assert runs["StreamSpecification"] == {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
     for name in (tables.runs, tables.identity):

@@ -6,9 +6,10 @@ import random
 from itertools import pairwise
 
 import pytest
+from tests.integration.run_samples import DAY, NOON, moved, stored
+
 from rune_common.domain.ports import RunFilter
 from rune_common.domain.runs import RunKind, RunState
-from tests.integration.run_samples import DAY, NOON, moved, stored
 
 MINUTE = 60_000
 KINDS = (RunKind.AGENT, RunKind.COMMAND, RunKind.LOOP)
@@ -31,7 +32,7 @@ def listed(store, where, *, limit=7, tenant="default"):
 
 @pytest.fixture
 def many(run_store):
-    """Runs of three kinds and states in one tenant, a minute apart, and one of another tenant between them."""
+    """Runs of three kinds and states in one tenant, a minute apart, and one of another tenant among them."""
     dice = random.Random(1)
     runs = [
         stored(run_store, at=NOON + turn * MINUTE, kind=dice.choice(KINDS), state=dice.choice(STATES))
@@ -57,9 +58,7 @@ def test_ascending_is_the_reverse_of_descending(run_store, many):
 @pytest.mark.parametrize("kinds", [(), (RunKind.AGENT,), (RunKind.LOOP, RunKind.COMMAND, RunKind.CHAIN)])
 @pytest.mark.parametrize("states", [(), (RunState.FAILED,), (RunState.RUNNING, RunState.QUEUED)])
 def test_filters_combine_and_keep_the_order(run_store, many, kinds, states, order):
-    wanted = [
-        run for run in many if (not kinds or run.kind in kinds) and (not states or run.state in states)
-    ]
+    wanted = [run for run in many if (not kinds or run.kind in kinds) and (not states or run.state in states)]
     found = listed(run_store, RunFilter(states=states, kinds=kinds, order=order), limit=4)
     assert found == (wanted if order == "asc" else wanted[::-1])
 
@@ -67,7 +66,9 @@ def test_filters_combine_and_keep_the_order(run_store, many, kinds, states, orde
 def test_times_are_half_open(run_store, many):
     where = RunFilter(created_after=many[3].created_at, created_before=many[6].created_at, order="asc")
     assert listed(run_store, where, limit=2) == many[3:6]
-    assert listed(run_store, RunFilter(created_after=many[3].created_at + 1, order="asc"), limit=50) == many[4:]
+    assert (
+        listed(run_store, RunFilter(created_after=many[3].created_at + 1, order="asc"), limit=50) == many[4:]
+    )
     assert listed(run_store, RunFilter(created_before=many[0].created_at)) == []
     assert listed(run_store, RunFilter(created_after=NOON + DAY, created_before=NOON)) == []
 
@@ -104,7 +105,9 @@ def test_an_empty_tenant_has_one_empty_page(run_store):
 
 
 def test_waiting_are_the_queued_without_a_slot_oldest_first(run_store):
-    runs = [stored(run_store, at=NOON + turn, kind=KINDS[turn % 3], holds_slot=turn == 1) for turn in range(5)]
+    runs = [
+        stored(run_store, at=NOON + turn, kind=KINDS[turn % 3], holds_slot=turn == 1) for turn in range(5)
+    ]
     stored(run_store, "other")
     moved(run_store, runs[3], RunState.CANCELLED, finished_at=NOON)
     assert run_store.waiting("default", limit=10) == [runs[0], runs[2], runs[4]]
@@ -140,7 +143,11 @@ def test_nothing_is_due_early_and_everything_at_the_latest_two_minutes_late(run_
 def test_unfinished_are_an_engines_own_in_any_state_but_the_last(run_store):
     mine = [
         stored(run_store, tenant, owner="engine-1", state=state)
-        for tenant, state in [("a", RunState.QUEUED), ("b", RunState.AWAITING_APPROVAL), ("b", RunState.CANCELLING)]
+        for tenant, state in [
+            ("a", RunState.QUEUED),
+            ("b", RunState.AWAITING_APPROVAL),
+            ("b", RunState.CANCELLING),
+        ]
     ]
     stored(run_store, owner="engine-2")
     stored(run_store)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rune_common.domain.errors import IdempotencyKeyTaken, RunChanged, TooManyActiveRuns
-from rune_common.domain.ports import RunFilter
-from rune_common.domain.runs import RunState
 from tests.integration.run_samples import (
     NOON,
     REQUEST,
@@ -18,6 +15,10 @@ from tests.integration.run_samples import (
     stored,
     whole_log,
 )
+
+from rune_common.domain.errors import IdempotencyKeyTaken, RunChanged, TooManyActiveRuns
+from rune_common.domain.ports import RunFilter
+from rune_common.domain.runs import RunState
 
 THREADS = 16
 

@@ -7,12 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from rune_common.adapters.dynamodb import DynamoFailureWindow, DynamoRunStore, DynamoTokenStore
-from rune_common.adapters.memory import MemoryBlobStore, MemorySealer
-from rune_common.domain.access import TokenRecord
-from rune_common.domain.errors import RunChanged
-from rune_common.domain.ports import RunFilter
-from rune_common.domain.runs import RunKind, RunState
 from tests.integration.boto3_tables import Boto3Tables
 from tests.integration.conftest import ROOT
 from tests.integration.run_samples import (
@@ -25,6 +19,13 @@ from tests.integration.run_samples import (
     run_id_at,
     stored,
 )
+
+from rune_common.adapters.dynamodb import DynamoFailureWindow, DynamoRunStore, DynamoTokenStore
+from rune_common.adapters.memory import MemoryBlobStore, MemorySealer
+from rune_common.domain.access import TokenRecord
+from rune_common.domain.errors import RunChanged
+from rune_common.domain.ports import RunFilter
+from rune_common.domain.runs import RunKind, RunState
 
 ROW = re.compile(r"^\| (?P<name>[a-z_]+) \|.*\| (?P<reads>[\d.]+) \| (?P<writes>[\d.]+) \|[^|]*\|$")
 HOUR = 3_600_000
@@ -39,7 +40,9 @@ def documented() -> dict[str, tuple[float, float]]:
 class Patterns:
     """One method per row of the page: it prepares, and returns the request to measure."""
 
-    def __init__(self, store: DynamoRunStore, tokens: DynamoTokenStore, failures: DynamoFailureWindow) -> None:
+    def __init__(
+        self, store: DynamoRunStore, tokens: DynamoTokenStore, failures: DynamoFailureWindow
+    ) -> None:
         self.store, self.tokens, self.failures = store, tokens, failures
 
     def running(self):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
 from rune.local.logs import configure_logging
 from rune.local.server import local_settings, local_stack
@@ -51,7 +54,24 @@ def _listen(settings: Settings, host: str, port: int) -> int:
     return 0 if server.started else 1
 
 
+class _Ended(BaseException):
+    """uvicorn raises its signals again once it has shut down; the stack around it must still be closed."""
+
+
+def _end(signum: int, frame: FrameType | None) -> NoReturn:
+    raise _Ended
+
+
 def main() -> int:
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+    try:
+        return _serve_as_configured()
+    except _Ended:
+        return 0
+
+
+def _serve_as_configured() -> int:
     return serve(os.environ.get("RUNE_API_HOST", "127.0.0.1"), int(os.environ.get("RUNE_API_PORT", "8080")))
 
 

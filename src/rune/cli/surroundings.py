@@ -30,10 +30,8 @@ Serve = Callable[[str, int], int]
 def open_local_session(environ: Mapping[str, str]) -> AbstractContextManager[LocalJobs]:
     """The local stack of this process. Imported here because it loads half a second of libraries."""
     from rune.local.session import LocalSession
-    from rune_common.settings import Settings
 
-    session: AbstractContextManager[LocalJobs] = LocalSession(Settings.from_env(environ))
-    return session
+    return LocalSession(environ)
 
 
 def serve_api(host: str, port: int) -> int:

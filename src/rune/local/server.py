@@ -14,7 +14,7 @@ from pathlib import Path
 from rune.local.data_dir import DataDir
 from rune.local.database import LocalDatabase, find_binary
 from rune.local.functions import ROOT
-from rune.local.kubectl import find_kubectl
+from rune.local.machine import machine_settings
 from rune.local.tables import create_tables
 from rune_common.domain.errors import Misconfigured
 from rune_common.settings import Settings
@@ -29,15 +29,13 @@ logger = logging.getLogger("rune.local.server")
 
 def local_settings(environ: Mapping[str, str], host: str) -> Settings:
     """The settings of a server on this machine. Raises Misconfigured for what may not be."""
-    settings = Settings.from_env(environ)
-    if host in LOOPBACK_HOSTS:
-        settings = settings.on_loopback(environ, kubeconfig_dir="~/.kube")
-    elif settings.auth_disabled:
+    loopback = host in LOOPBACK_HOSTS
+    settings = machine_settings(environ, loopback=loopback)
+    if settings.auth_disabled and not loopback:
         raise Misconfigured("RUNE_API_AUTH_DISABLED is only for a server on a loopback address")
     if not settings.auth_disabled and not settings.api_tokens:
         raise Misconfigured("set RUNE_API_TOKENS, or RUNE_API_AUTH_DISABLED=1 on a loopback address")
-    kubectl = find_kubectl(settings.kubectl, settings.path)
-    return replace(settings, kubectl=kubectl or "", agent_python=_absolute(settings.agent_python))
+    return settings
 
 
 @contextmanager
@@ -121,8 +119,3 @@ class Worker:
             except subprocess.TimeoutExpired:
                 if self._stopping.is_set():
                     process.kill()
-
-
-def _absolute(program: str) -> str:
-    """A relative path counts from the checkout, so that the server may be started anywhere."""
-    return str(ROOT / program) if "/" in program and not Path(program).is_absolute() else program

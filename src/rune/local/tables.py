@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,8 @@ def _create(client: Any, name: str, properties: Mapping[str, Any]) -> None:
     stream = properties.get("StreamSpecification")
     if stream:
         request["StreamSpecification"] = {"StreamEnabled": True, **stream}
-    try:
+    with suppress(client.exceptions.ResourceInUseException):
         client.create_table(TableName=name, **request)
-    except client.exceptions.ResourceInUseException:
-        pass
     client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
     expiry = properties.get("TimeToLiveSpecification")
     if expiry and not _expires(client, name):

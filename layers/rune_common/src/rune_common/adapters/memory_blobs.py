@@ -29,6 +29,7 @@ class MemoryBlobStore:
     def delete(self, key: str) -> None:
         self._blobs.pop(key, None)
 
+    @property
     def keys(self) -> tuple[str, ...]:
         return tuple(self._blobs)
 

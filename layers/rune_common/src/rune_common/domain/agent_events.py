@@ -19,6 +19,15 @@ RESULT_STATUSES = frozenset({"success", "no_data", "error", "denied", "aborted"}
 _BADGES = (("bash", "RUN"), ("TodoWrite", "RECONCILE"), ("kubernetes_", "READ"), ("fetch_", "READ"), ("find", "SEARCH"))
 
 
+@dataclass(frozen=True, slots=True)
+class _OpenCall:
+    """A tool call without its result; `started` is on the driver's clock, `said` its summary."""
+
+    name: str
+    started: int
+    said: str
+
+
 @dataclass(slots=True)
 class AgentLog:
     """One leg of an agent, from its start to its final line. Feed it in order; it keeps what is open.
@@ -36,7 +45,7 @@ class AgentLog:
     seen_calls: int = 0
     tool_calls: int = 0
     last_text: str = ""
-    _open: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _open: dict[str, _OpenCall] = field(default_factory=dict)
     _pull_at: int = -PULL_PROGRESS_MS
     _extra: int = 0
 
@@ -50,7 +59,7 @@ class AgentLog:
 
     def close_open_calls(self) -> list[EventDraft]:
         """Every `tool_call` gets exactly one result: `aborted` for those that will not get another."""
-        found = [aborted_call(call_id, name) for call_id, (name, _) in self._open.items()]
+        found = [aborted_call(call_id, call.name) for call_id, call in self._open.items()]
         self._open.clear()
         return found
 
@@ -101,10 +110,11 @@ class AgentLog:
         if not call_id or call_id in self._open:
             call_id = f"{self.attempt_id}-{event.seq}"
         args = event.data.get("params") or {}
-        self._open[call_id] = (name, event.t_ms)
+        said = _tool_summary(name, args)
+        self._open[call_id] = _OpenCall(name, event.t_ms, said)
         self.tool_calls += 1
         payload = {
-            "summary": _tool_summary(name, args),
+            "summary": said,
             "call_id": call_id,
             "tool_name": name,
             "badge": next((badge for prefix, badge in _BADGES if name.startswith(prefix)), "READ"),
@@ -120,20 +130,20 @@ class AgentLog:
         if result.get("status") == "approval_required" or call_id not in self._open:
             return []
         status = result.get("status") if result.get("status") in RESULT_STATUSES else "error"
-        name, started = self._open[call_id]
+        call = self._open[call_id]
         payload = {
-            "summary": f"{name}: {status}",
+            "summary": call.said if status == "success" else f"{call.said} ({status})",
             "data": result.get("data") if status in SUCCESSFUL else result.get("error") or result.get("data"),
             "holmes": {"event": event.event, "turn": event.data.get("turn"), "description": event.data.get("description")},
         }
         if isinstance(result.get("return_code"), int):
             payload["exit_code"] = result["return_code"]
-        return [self._result(call_id, str(status), payload, event.t_ms - started, seq=event.seq)]
+        return [self._result(call_id, str(status), payload, event.t_ms - call.started, seq=event.seq)]
 
     def _result(
         self, call_id: str, status: str, payload: Mapping[str, Any], duration_ms: float, *, seq: int | None = None
     ) -> EventDraft:
-        name, _ = self._open.pop(call_id)
+        name = self._open.pop(call_id).name
         full = {**payload, "call_id": call_id, "tool_name": name, "status": status, "span": _tool_span(name, status)}
         return self._draft("tool_result", full, seq=seq, call_id=call_id, duration_ms=max(0, duration_ms))
 

@@ -1,0 +1,30 @@
+"""The settings of a stack on this machine: what is installed here, and that only this machine can reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from rune.local.functions import ROOT
+from rune.local.kubectl import find_kubectl
+from rune_common.settings import Settings
+
+KUBECONFIG_DIR = "~/.kube"
+
+
+def machine_settings(environ: Mapping[str, str], *, loopback: bool = True) -> Settings:
+    """Read the environment; `loopback` gives the defaults of jobs-api.md 5.1. Raises Misconfigured."""
+    settings = Settings.from_env(environ)
+    if loopback:
+        settings = settings.on_loopback(environ, kubeconfig_dir=KUBECONFIG_DIR)
+    return replace(
+        settings,
+        kubectl=find_kubectl(settings.kubectl, settings.path) or "",
+        agent_python=_absolute(settings.agent_python),
+    )
+
+
+def _absolute(program: str) -> str:
+    """A relative path counts from the checkout, so that Rune may be started anywhere."""
+    return str(ROOT / program) if "/" in program and not Path(program).is_absolute() else program

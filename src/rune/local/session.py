@@ -1,0 +1,154 @@
+"""The local stack inside one process, for a single command: same handlers, same state machines, no server.
+
+Nothing is kept after the session; what a session starts ends with it.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from rune.local.engine import Engine, machine_arn
+from rune.local.functions import ROOT
+from rune.local.machine import machine_settings
+from rune_common.adapters.agent_starters import LocalAgents
+from rune_common.adapters.memory import (
+    MemoryBlobStore,
+    MemoryFailureWindow,
+    MemoryRateLimiter,
+    MemoryRunStore,
+    MemoryTokenStore,
+)
+from rune_common.adapters.model_servers import HttpModelServers
+from rune_common.adapters.stepfunctions import StepFunctionsCallbacks, StepFunctionsExecutions
+from rune_common.domain.access import DEFAULT_TENANT, Principal
+from rune_common.domain.addresses import AddressPolicy
+from rune_common.domain.runs import Run
+from rune_common.http.job_submission import job_rules
+from rune_common.http.schemas.job import JobView
+from rune_common.http.schemas.job_event import JobEventsView
+from rune_common.http.schemas.submit_agent_job import parse_agent_job
+from rune_common.http.body import json_object
+from rune_common.tasks import admit_run, prepare_backend, record_outcome, start_agent
+from rune_common.usecases.cancel_job import cancel_job
+from rune_common.usecases.read_job import read_job
+from rune_common.usecases.read_job_events import read_job_events
+from rune_common.usecases.start_runs import start_run, start_waiting_runs
+from rune_common.usecases.submit_job import Submission, submit_job
+from rune_common.wiring import Services, attempt
+
+CALLER = Principal("local", "human", DEFAULT_TENANT)
+TASKS = {
+    "admit_run": admit_run.task,
+    "prepare_backend": prepare_backend.task,
+    "start_agent": start_agent.task,
+    "record_outcome": record_outcome.task,
+}
+
+
+class LocalSession:
+    """A context manager over jobs of this process. Errors are the product's own (RuneError)."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._moved: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
+        runs = MemoryRunStore(on_change=self._note)
+        self._engine = Engine(ROOT / "statemachines", {name: self._handler(name) for name in TASKS})
+        self._services = _services(environ, runs, self._engine)
+        self._starter = threading.Thread(target=self._start_runs, name="starter", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._starter.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._moved.put(None)
+        self._starter.join()
+        self._engine.close()
+
+    def submit(self, document: dict[str, Any], kubeconfig: str | None, idempotency_key: str | None) -> str:
+        """Start a job; the id of the one that has this key already, if any."""
+        given = document if kubeconfig is None else {**document, "kubeconfig": kubeconfig}
+        body = json_object(json.dumps(given).encode())
+        request, _ = parse_agent_job(body)
+        services = self._services
+        submitted = submit_job(
+            Submission(request, body.sha256, idempotency_key),
+            CALLER,
+            rules=job_rules(services),
+            runs=services.runs,
+            blobs=services.blobs,
+            kubeconfigs=services.kubeconfigs,
+            clock=services.clock,
+            new_id=services.new_id,
+            redactor=services.redactor,
+        )
+        return submitted.run_id
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        found = read_job(job_id, CALLER, runs=self._services.runs, blobs=self._services.blobs)
+        return JobView.of(found).model_dump(exclude_unset=True)
+
+    def events(self, job_id: str, after: int) -> list[dict[str, Any]]:
+        page = read_job_events(job_id, CALLER, after=after, runs=self._services.runs)
+        return [event.model_dump() for event in JobEventsView.of(page).events]
+
+    def cancel(self, job_id: str) -> None:
+        services = self._services
+        cancel_job(job_id, CALLER, runs=services.runs, clock=services.clock, redactor=services.redactor)
+
+    def _handler(self, name: str) -> Any:
+        return lambda event, context: TASKS[name](event, self._services)
+
+    def _note(self, before: Run | None, after: Run) -> None:
+        if before is None or (after.terminal and not before.terminal):
+            self._moved.put(after)
+
+    def _start_runs(self) -> None:
+        """What the table's stream does for the deployed stack: start what was queued, and what waited."""
+        services = self._services
+        while (run := self._moved.get()) is not None:
+            if run.terminal:
+                start_waiting_runs(
+                    run.tenant,
+                    runs=services.runs,
+                    executions=services.executions,
+                    clock=services.clock,
+                    owner=services.owner,
+                    max_running=services.settings.tenant_max_running_runs,
+                )
+            else:
+                start_run(
+                    run.tenant,
+                    run.run_id,
+                    runs=services.runs,
+                    executions=services.executions,
+                    clock=services.clock,
+                    owner=services.owner,
+                    max_running=services.settings.tenant_max_running_runs,
+                )
+
+
+def _services(environ: Mapping[str, str], runs: MemoryRunStore, engine: Engine) -> Services:
+    settings = machine_settings(environ)
+    blobs, callbacks = MemoryBlobStore(), StepFunctionsCallbacks(engine.client)
+    backends = AddressPolicy(settings.backend_allowlist, settings.backend_allow_public)
+    return Services(
+        settings=settings,
+        runs=runs,
+        blobs=blobs,
+        tokens=MemoryTokenStore(),
+        failures=MemoryFailureWindow(),
+        limiter=MemoryRateLimiter(),
+        executions=StepFunctionsExecutions(machine_arn("run_agent"), engine.client),
+        agents=LocalAgents(lambda task: attempt(task, settings, runs, blobs, callbacks)),
+        callbacks=callbacks,
+        servers=HttpModelServers(backends),
+        backend_policy=backends,
+        cluster_policy=AddressPolicy(settings.cluster_allowlist),
+    )
