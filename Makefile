@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv/bin
 RUNTIME_PYTHON ?= $(shell command -v python3.13)
-KUBECTL ?= kubectl
+SCENARIO ?= crash_loop
 STAMPS := .venv/.stamp .venv-agent/.stamp node_modules/.stamp
 
 .DEFAULT_GOAL := help
@@ -28,7 +28,7 @@ tools:
 	@echo "installing the agent's environment (about 800 MB, a few minutes)"
 	$(PYTHON) -m venv .venv-agent
 	.venv-agent/bin/pip install --quiet --disable-pip-version-check --require-hashes -r containers/agent/requirements.txt
-	.venv-agent/bin/pip install --quiet --disable-pip-version-check --no-deps -e layers/rune_common -e containers/agent
+	@printf '%s\n' "$(CURDIR)/layers/rune_common/src" "$(CURDIR)/containers/agent" > "$$(.venv-agent/bin/python -c 'import site; print(site.getsitepackages()[0])')/rune.pth"
 	@touch $@
 
 .venv-sam/.stamp: requirements/sam.txt
@@ -43,10 +43,15 @@ node_modules/.stamp: package.json package-lock.json
 agent-venv: .venv-agent/.stamp ## install the agent's own environment
 
 demo: setup ## ask the real agent about a simulated cluster
-	@$(VENV)/python -m rune.demo
+	@$(VENV)/python -m rune.demo --scenario $(SCENARIO)
 
-serve: setup ## the whole stack on this machine, http://127.0.0.1:8080
-	@$(VENV)/python -m rune serve
+serve: setup .rune/api_token ## the whole stack on this machine, http://127.0.0.1:8080
+	@RUNE_API_TOKENS="$${RUNE_API_TOKENS:-default:$$(cat .rune/api_token)}" $(VENV)/python -m rune serve
+
+.rune/api_token:
+	@mkdir -p -m 700 .rune
+	@umask 077 && $(PYTHON) -c "import secrets; print(secrets.token_urlsafe(32))" > $@
+	@echo "made a token for this server: export RUNE_API_TOKEN=\$$(cat $@)"
 
 test: setup .venv-sam/.stamp ## all tests
 	$(VENV)/python -m pytest
@@ -61,6 +66,7 @@ check: .venv/.stamp .venv-sam/.stamp node_modules/.stamp ## format, lint, types,
 	$(VENV)/lint-imports
 	$(VENV)/python -m rune.api.document --check
 	$(VENV)/python -m rune.local.documents --check
+	$(VENV)/python -m rune.cli.reference --check
 	$(VENV)/cfn-lint template.yaml
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 	for machine in statemachines/*.asl.json; do node_modules/.bin/asl-validator --json-path $$machine || exit 1; done

@@ -61,6 +61,8 @@ def _environment(folder: Path, endpoint: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
+        "RUNE_ENV": "bench",
+        "RUNE_CURSOR_KEY": "0" * 32,
         "RUNE_RUNS_TABLE": "rune-runs",
         "RUNE_DATA_DIR": str(folder / "data"),
         "RUNE_API_TOKENS": f"default:{TOKEN}",

@@ -2,9 +2,9 @@
 
     python benchmarks/table_clients.py [--rounds 400]
 
-Starts the local database with its file on disk, and gives each client the same work in a process of its own, over
-the wire. CPU is the client process's user and system time; the database's is not in it. The last line is a
-JSON object.
+Starts the local database in memory, so that no disk is measured, and gives each client the same work in a process
+of its own, over the wire. Each has two turns, in mirrored order, of which the better counts. CPU is the client
+process's user and system time; the database's is not in it. The last line is a JSON object.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +29,7 @@ TABLE = "bench-runs"
 CLIENTS = ("boto3", "pydynox")
 OPERATIONS = ("get", "put", "transact_4", "query_50")
 CALLERS = 16
-AIMS = {
+AIMS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "pydynox CPU per get is at most a third of boto3's": lambda found: _ratio(found, "get") <= 1 / 3,
     "pydynox CPU per transaction is at most a third of boto3's": lambda found: (
         _ratio(found, "transact_4") <= 1 / 3
@@ -64,12 +63,26 @@ def main() -> None:
     binary = find_binary(ROOT)
     if binary is None:
         raise SystemExit("no local database: run `npm ci`")
-    with tempfile.TemporaryDirectory() as folder, LocalDatabase(binary, Path(folder)) as database:
+    turns: dict[str, list[dict[str, Any]]] = {client: [] for client in CLIENTS}
+    with LocalDatabase(binary, None) as database:
         create_tables(ROOT / "template.yaml", {"RunsTable": TABLE}, endpoint=database.endpoint, region=REGION)
-        found = {client: in_own_process(client, database.endpoint, chosen.rounds) for client in CLIENTS}
+        for client in (*CLIENTS, *reversed(CLIENTS)):
+            turns[client].append(in_own_process(client, database.endpoint, chosen.rounds))
+    found = {client: better(*pair) for client, pair in turns.items()}
     show(found)
     met = {aim: holds(found) for aim, holds in AIMS.items()}
     print(json.dumps({"benchmark": "table_clients", "results": found, "aims": list(AIMS), "met": met}))
+
+
+def better(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: {
+            "cpu_ms": min(one[name]["cpu_ms"], other[name]["cpu_ms"]),
+            "wall_ms": min(one[name]["wall_ms"], other[name]["wall_ms"]),
+            "per_second": max(one[name]["per_second"], other[name]["per_second"]),
+        }
+        for name in one
+    }
 
 
 def in_own_process(client: str, endpoint: str, rounds: int) -> dict[str, Any]:
@@ -92,6 +105,7 @@ def measure(client: str, endpoint: str, rounds: int) -> dict[str, Any]:
             calls[operation](number)
         found[operation] = _spent(before, rounds)
     before = time.process_time(), time.perf_counter()
+    # Sixteen callers is what one API process may have at once.
     with ThreadPoolExecutor(CALLERS) as pool:
         list(pool.map(calls["transact_4"], range(rounds, 2 * rounds)))
     found["transact_4_concurrent"] = _spent(before, rounds)

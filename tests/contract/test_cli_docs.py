@@ -32,7 +32,7 @@ def names(command):
 
 def test_the_page_is_what_the_application_says():
     assert PAGE.read_text(encoding="utf-8") == reference(), (
-        "run: python -m rune.cli.reference > docs/reference/cli.md"
+        "run: make docs"
     )
 
 

@@ -8,7 +8,6 @@ import threading
 from typing import Any
 
 import pytest
-
 from tests.e2e.holmes_driver import QUESTION, Asked, agent_python, ask, chats, kubectl, params, simulators
 
 pytestmark = pytest.mark.agent
@@ -103,7 +102,9 @@ def test_without_stream_stdout_is_one_document() -> None:
 def test_every_chat_names_the_model_and_its_window_and_the_model_loads_once(model: str) -> None:
     with simulators("healthy") as (ollama, kube):
         ask(ollama, kube, "Look. [[bash]]", model=model, context_window=20_000)
-        assert [(chat["model"], chat["options"]["num_ctx"]) for chat in chats(ollama)] == [("llama3.1:8b", 20_000)] * 2
+        assert [(chat["model"], chat["options"]["num_ctx"]) for chat in chats(ollama)] == [
+            ("llama3.1:8b", 20_000)
+        ] * 2
         counts = ollama.load_counts["llama3.1:8b"]
         assert ollama.cut_prompts == 0
         shows = [r.json() for r in ollama.requests if r.path == "/api/show"]
@@ -125,7 +126,10 @@ def test_a_large_result_is_cut_to_fit() -> None:
 def test_a_schema_is_met_after_the_tools_were_used() -> None:
     schema = {
         "type": "object",
-        "properties": {"healthy": {"type": "boolean"}, "findings": {"type": "array", "items": {"type": "string"}}},
+        "properties": {
+            "healthy": {"type": "boolean"},
+            "findings": {"type": "array", "items": {"type": "string"}},
+        },
         "required": ["healthy", "findings"],
     }
     wanted = {"type": "json_schema", "json_schema": {"name": "health", "strict": True, "schema": schema}}
@@ -151,7 +155,9 @@ def test_two_tenants_at_once_see_nothing_of_each_other() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    told = {name: json.dumps([found.result, *(e.data for e in found.events)]) for name, found in asked.items()}
+    told = {
+        name: json.dumps([found.result, *(e.data for e in found.events)]) for name, found in asked.items()
+    }
     assert "cart" in told["crash_loop"]
     assert "batch" in told["oom_killed"]
     assert "batch-" not in told["crash_loop"]

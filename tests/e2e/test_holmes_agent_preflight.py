@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.e2e.holmes_driver import agent_python, ask, chats, driver, params, simulators
 
 from rune.sandbox.kube.sim import KubeSim
 from rune.sandbox.ollama.server import OllamaSim
 from rune_common.domain.driver_protocol import DriverFailure
-from tests.e2e.holmes_driver import agent_python, ask, chats, driver, params, simulators
 
 pytestmark = pytest.mark.agent
 
@@ -62,7 +62,8 @@ def test_a_server_that_is_not_there_is_unreachable() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://169.254.169.254", "http://10.0.0.7:11434", "http://[fe80::1]:11434", "http://user:pw@127.0.0.1"]
+    "url",
+    ["http://169.254.169.254", "http://10.0.0.7:11434", "http://[fe80::1]:11434", "http://user:pw@127.0.0.1"],
 )
 def test_a_forbidden_address_is_refused_without_a_connection(url: str) -> None:
     with simulators("healthy") as (ollama, kube):

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from rune.sandbox.clock import Clock
-from rune.sandbox.command import REFUSED, main
+from rune.sandbox.command import REFUSED, TAKEN, main
 from rune.sandbox.ollama import OllamaSim
 
 CHAT = {"model": "llama3.1:8b", "messages": [{"role": "user", "content": "[[plain]]"}], "stream": False}
@@ -219,6 +219,11 @@ def test_the_command_refuses_to_run_inside_lambda(capsys):
     assert main(["ollama"], {"AWS_LAMBDA_FUNCTION_NAME": "f"}, out=out, wait=lambda: None) == REFUSED
     assert out.getvalue() == ""
     assert "Lambda" in capsys.readouterr().err
+
+
+def test_the_command_tells_that_a_port_is_taken(sim, capsys):
+    assert main(["ollama", "--port", str(sim.port)], {}, out=io.StringIO(), wait=lambda: None) == TAKEN
+    assert "in use" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

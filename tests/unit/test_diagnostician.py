@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from rune.sandbox.ollama.conversation import Chat, Message, Tool, ToolCall
 from rune.sandbox.ollama.diagnostician import NO_TOOLS, diagnose
 from rune.sandbox.ollama.lookups import named_namespace
 from rune.sandbox.ollama.scenarios import BUILT_IN
-from rune.sandbox.ollama.tool_results import unwrap
+from rune.sandbox.ollama.tool_results import tool_results, unwrap
 
 BASH = Tool(
     "bash",
@@ -127,14 +128,14 @@ def test_a_cluster_that_cannot_be_asked_is_not_called_healthy(line):
 @pytest.mark.parametrize(
     "text",
     [
-        'tool_call_metadata={"tool_name": "bash"}Tool execution was denied by the user.:\n\n',
+        'tool_call_metadata={"tool_name": "bash"}Tool call rejected: it requires human approval.:\n\n',
         'tool_call_metadata={"tool_name": "bash"}Error: Command \'kubectl\' timed out after 30 seconds.:\n\n',
     ],
 )
 def test_a_denied_or_endless_command_is_told_as_such(text):
     content = diagnose(after_listing(text)).content
     assert content.startswith("The cluster could not be inspected: ")
-    assert "denied" in content or "timed out" in content
+    assert "rejected" in content or "timed out" in content
 
 
 def test_the_tabular_tools_error_is_quoted_without_its_json():
@@ -183,6 +184,24 @@ def test_a_new_question_starts_a_new_investigation():
     assert diagnose(again).tool_calls == (LIST,)
 
 
+def test_results_belong_to_their_calls_in_whatever_order_they_come():
+    calls = tuple(ToolCall("bash", {"command": f"kubectl get pods -n {name}"}) for name in ("one", "two"))
+    told = [
+        Message(
+            "tool",
+            f"Params used for the tool call: {json.dumps(call.arguments)}. "
+            "The tool call output follows on the next line.\n"
+            f'tool_call_metadata={{"tool_name": "bash"}}{call.arguments["command"]}\nNo resources found',
+        )
+        for call in reversed(calls)
+    ]
+    results = tool_results((Message("assistant", "", calls), *told))
+    assert [(r.option("-n"), r.output) for r in results] == [
+        ("two", "No resources found"),
+        ("one", "No resources found"),
+    ]
+
+
 def test_a_result_without_wrapping_is_taken_as_it_stands():
     result = unwrap("NAME   READY\nx      1/1", LIST)
     assert (result.output, result.error) == ("NAME   READY\nx      1/1", None)
@@ -200,7 +219,7 @@ def test_a_summary_is_given_in_analysis_tags():
     assert "Primary Request and Intent: What is unhealthy?" in content
 
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "healthy": {"type": "boolean"},
@@ -259,7 +278,7 @@ def test_a_cluster_that_was_not_inspected_is_not_reported_healthy():
 def test_format_with_tools_gives_json_and_no_tool_call():
     turn = think(asked("What is unhealthy?", format=SCHEMA), 8192, BUILT_IN).turn
     assert turn.tool_calls == ()
-    assert set(json.loads(turn.content)) == set(SCHEMA["properties"])  # type: ignore[call-overload]
+    assert set(json.loads(turn.content)) == set(SCHEMA["properties"])
 
 
 def test_a_prompt_longer_than_the_window_loses_its_instructions():

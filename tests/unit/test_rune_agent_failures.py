@@ -92,6 +92,11 @@ def test_addresses_and_the_librarys_decoration_are_removed() -> None:
     assert text == "the model server cannot be reached: no <address> or <address>"
 
 
+def test_a_traceback_is_never_shown() -> None:
+    text = 'bad byte\nTraceback (most recent call last):\n  File "/x.py", line 1'
+    assert failures.sentence("backend_error", text) == "the model server failed: bad byte"
+
+
 def test_a_long_provider_text_is_cut() -> None:
     assert len(failures.sentence("agent_error", "x" * 9_000)) < 2_000
 

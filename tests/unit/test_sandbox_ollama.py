@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rune.sandbox.ollama.conversation import Chat, Message, Tool, parse_chat
@@ -14,10 +16,10 @@ NAMED = [
 ]
 
 
-def at_step(question: str, step: int, scenarios: object = None, tools: dict[str, Tool] | None = None):
+def at_step(question: str, step: int, scenarios: Any = None, tools: dict[str, Tool] | None = None):
     answered = tuple(Message("assistant", "…") for _ in range(step))
     chat = Chat((Message("user", question), *answered), tools or {})
-    return scripted_turn(chat, load_scenarios(scenarios))  # type: ignore[arg-type]
+    return scripted_turn(chat, load_scenarios(scenarios))
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -104,7 +104,8 @@ def by_text(text: str) -> str:
 
 
 def sentence(code: str, provider_text: str) -> str:
-    """One sentence and the provider's own message, with URLs and addresses masked."""
-    message = _ADDRESS.sub("<address>", _DECORATION.sub("", provider_text.strip())).strip()
+    """One sentence and the provider's own message, without tracebacks, with URLs and addresses masked."""
+    said, _, _ = provider_text.partition("Traceback (most recent call last)")
+    message = _ADDRESS.sub("<address>", _DECORATION.sub("", said.strip())).strip()
     opening = SENTENCES.get(code, SENTENCES["agent_error"])
     return f"{opening}: {message[:MAX_TEXT]}" if message else opening

@@ -1,7 +1,7 @@
 """
 The reference page of the command line, made from the application itself.
 
-`python -m rune.cli.reference > docs/reference/cli.md` renews it; a contract test compares.
+`python -m rune.cli.reference` renews it, `--check` compares.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typer.main import get_command
 
 from rune.cli.app import app
 from rune.cli.config_keys import KEYS, Kind
+from rune.local.functions import ROOT
+from rune.local.generated import write_or_check
 
 HEAD = """# Command line
 
@@ -111,5 +113,10 @@ def _keys() -> str:
     return "".join(rows)
 
 
+def main() -> int:
+    page = ROOT / "docs" / "reference" / "cli.md"
+    return write_or_check({page: reference()}, check="--check" in sys.argv[1:])
+
+
 if __name__ == "__main__":
-    sys.stdout.write(reference())
+    raise SystemExit(main())

@@ -130,6 +130,12 @@ def attempt(
     run_attempt(task, ports=ports)
 
 
+def attempt_on(settings: Settings, task: AgentTask) -> None:
+    """One attempt in a process of its own: the agent's container."""
+    services = wire(settings)
+    attempt(task, settings, services.runs, services.blobs, services.callbacks)
+
+
 def _driver_command(settings: Settings) -> list[str]:
     return shlex.split(settings.holmes_driver_command) or [sys.executable, "-m", "rune.drivers.holmes"]
 

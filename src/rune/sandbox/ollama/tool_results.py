@@ -17,6 +17,7 @@ from typing import Any
 from rune.sandbox.ollama.conversation import Message, ToolCall
 from rune.sandbox.ollama.kubectl_text import json_object
 
+MAX_REASON_CHARS = 300
 PARAMS = "Params used for the tool call: "
 METADATA = "tool_call_metadata="
 FAILED = re.compile(r"([^\n]+):(?:\n\n|\s*$)")
@@ -62,7 +63,7 @@ class ToolResult:
         lines = [self.error or "", *str(printed).splitlines()]
         telling = [line.strip() for line in lines if line.strip() and UNREACHABLE.search(line)]
         specific = [line for line in telling if not line.startswith("Error: Command")]
-        return next(iter(specific or telling), None)
+        return next((line[:MAX_REASON_CHARS] for line in specific or telling), None)
 
 
 def tool_results(messages: tuple[Message, ...]) -> list[ToolResult]:

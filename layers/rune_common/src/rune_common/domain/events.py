@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -59,10 +59,21 @@ class LogClosed(Conflict):
     code = "log_closed"
 
 
+class Redacted(Protocol):
+    """What one rule removed at one place (redaction.Redaction)."""
+
+    @property
+    def pointer(self) -> str: ...
+    @property
+    def rule(self) -> str: ...
+    @property
+    def count(self) -> int: ...
+
+
 class Redacting(Protocol):
     """What removes secrets from an event before it is stored (redaction.Redactor)."""
 
-    def value(self, value: Any) -> tuple[Any, list[Any]]: ...
+    def value(self, value: Any) -> tuple[Any, Sequence[Redacted]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +101,10 @@ class EventUsage:
 
 @dataclass(frozen=True, slots=True)
 class EventDraft:
-    """An event before it has a place in the log. `payload` needs a `summary` of 1 to 300 characters."""
+    """An event before it has a place in the log. `payload` needs a `summary` of 1 to 300 characters.
+
+    `redactions`: what was removed from the payload before it became a draft, with pointers into it.
+    """
 
     type: str
     payload: Mapping[str, Any]
@@ -100,6 +114,7 @@ class EventDraft:
     producer_key: str | None = None
     call_id: str | None = None
     stage: str | None = None
+    redactions: tuple[Redacted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,15 +178,16 @@ def append_event(head: LogHead, draft: EventDraft, *, now_ms: int, redactor: Red
         raise ValueError(f"no event type {draft.type}")
     sequence = head.sequence + 1
     envelope = _envelope(head, draft, family, sequence, max(timestamp(now_ms), head.last_ts))
-    payload, redactions = redactor.value(normalise(dict(draft.payload), strict=False))
+    payload, found = redactor.value(normalise(dict(draft.payload), strict=False))
+    redactions = [*draft.redactions, *found]
     envelope["payload"] = _with_summary(payload, draft.type)
     if redactions:
         envelope["redactions"] = [
-            {"pointer": f"/payload{found.pointer}", "rule": found.rule, "count": found.count} for found in redactions
+            {"pointer": f"/payload{each.pointer}", "rule": each.rule, "count": each.count} for each in redactions
         ]
     link = link_hash(head.last_hash, leaf_hash(canonical_json(envelope)))
     body = canonical_json({**envelope, "prev_hash": head.last_hash, "hash": link})
-    removed = sum(found.count for found in redactions)
+    removed = sum(each.count for each in redactions)
     event = Event(sequence=sequence, type=draft.type, body=body, redactions=removed)
     after = replace(
         head, sequence=sequence, last_hash=link, last_ts=envelope["ts"], terminal=draft.type in TERMINAL_TYPES
@@ -196,7 +212,7 @@ def _envelope(head: LogHead, draft: EventDraft, family: str, sequence: int, ts: 
         "usage": usage.document(),
     }
     optional = {"producer_key": draft.producer_key, "call_id": draft.call_id, "stage": draft.stage}
-    return envelope | {name: value for name, value in optional.items() if value is not None}
+    return envelope | {name: normalise(value, strict=False) for name, value in optional.items() if value is not None}
 
 
 def _with_summary(payload: dict[str, Any], type_: str) -> dict[str, Any]:

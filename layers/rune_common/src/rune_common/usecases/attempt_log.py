@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from rune_common.domain.canonical import normalise
 from rune_common.domain.errors import AttemptSuperseded, RuneError
 from rune_common.domain.events import EventDraft, Redacting
-from rune_common.domain.payloads import fit_payload
 from rune_common.domain.ports import AgentTask, BlobStore, Clock, RunStore
 from rune_common.domain.runs import Run, RunState
+from rune_common.usecases.fit_draft import fit_draft
 from rune_common.usecases.change_run import Proposal, change_run
+
+logger = logging.getLogger("rune.attempts")
 
 MAX_BATCH = 20
 FLUSH_SECONDS = 0.2
-
-
-def artifact_key(tenant: str, run_id: str, artifact_id: str) -> str:
-    """Where an artifact's bytes are, in the blob store."""
-    return f"{tenant}/{run_id}/artifacts/{artifact_id}"
 
 
 class AttemptLog:
@@ -46,7 +43,7 @@ class AttemptLog:
         self._clock, self._redactor, self._stop = clock, redactor, stop
         self._waiting: queue.SimpleQueue[EventDraft | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="attempt-log", daemon=True)
-        self.failure: RuneError | None = None
+        self.failure: Exception | None = None
         self.model_call_begun = False
 
     def start(self) -> None:
@@ -63,11 +60,9 @@ class AttemptLog:
 
     def fit(self, draft: EventDraft) -> EventDraft:
         """The draft, redacted and small enough for the log; what leaves it is kept as an artifact."""
-        redacted, _ = self._redactor.value(normalise(dict(draft.payload), strict=False))
-        payload, spilled = fit_payload(redacted)
-        for part in spilled:
-            self._blobs.put(artifact_key(self._task.tenant, self._task.run_id, part.artifact_id), part.content)
-        return replace(draft, payload=payload) if spilled else draft
+        return fit_draft(
+            draft, self._task.tenant, self._task.run_id, blobs=self._blobs, redactor=self._redactor
+        )
 
     def _write(self) -> None:
         open_ = True
@@ -77,7 +72,10 @@ class AttemptLog:
                 continue
             try:
                 self._append(batch)
-            except RuneError as exc:
+            except Exception as exc:
+                # Whatever it is, an agent must not go on unseen.
+                if not isinstance(exc, RuneError):
+                    logger.exception("an attempt's events could not be written")
                 self.failure = exc
                 self._stop("superseded" if isinstance(exc, AttemptSuperseded) else "failed")
 

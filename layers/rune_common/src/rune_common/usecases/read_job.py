@@ -10,7 +10,7 @@ from rune_common.domain.errors import RunNotFound
 from rune_common.domain.jobs import JobRecord, checked_job_id, job_record
 from rune_common.domain.ports import BlobStore, RunStore
 from rune_common.domain.runs import Run
-from rune_common.usecases.attempt_log import artifact_key
+from rune_common.usecases.fit_draft import artifact_key
 
 
 def read_job(

@@ -8,7 +8,6 @@ from typing import Any
 
 from rune_common.domain.access import Principal
 from rune_common.domain.addresses import AddressNotAllowed, AddressPolicy, AddressUnresolved, Resolve
-from rune_common.domain.canonical import normalise
 from rune_common.domain.chain import genesis
 from rune_common.domain.errors import (
     BackendNotAllowed,
@@ -19,10 +18,9 @@ from rune_common.domain.errors import (
 )
 from rune_common.domain.events import Event, EventDraft, Redacting, append_event
 from rune_common.domain.jobs import AgentJobRequest
-from rune_common.domain.payloads import fit_payload
 from rune_common.domain.ports import BlobStore, Clock, IdempotencyClaim, NewId, RunRequest, RunStore
 from rune_common.domain.runs import LogHead, Run, RunKind, RunState
-from rune_common.usecases.attempt_log import artifact_key
+from rune_common.usecases.fit_draft import fit_draft
 from rune_common.usecases.resolve_kubeconfig import ClusterAccess, Kubeconfigs, resolve_kubeconfig
 
 OPERATION = "submit_job:agentic-agent"
@@ -202,11 +200,9 @@ def _run_queued(
         "product_version": rules.product_version,
         "span": {"name": "job.queued", "status": "ok", "labels": {"kind": "agentic-agent"}},
     }
-    redacted, _ = redactor.value(normalise(payload, strict=False))
-    fitting, spilled = fit_payload(redacted)
-    for part in spilled:
-        blobs.put(artifact_key(run.tenant, run.run_id, part.artifact_id), part.content)
-    return EventDraft("run_queued", fitting if spilled else payload)
+    return fit_draft(
+        EventDraft("run_queued", payload), run.tenant, run.run_id, blobs=blobs, redactor=redactor
+    )
 
 
 def _warning(code: str) -> EventDraft:

@@ -1,0 +1,28 @@
+"""Keep a draft small enough for the log; what is too large becomes an artifact (runs-api.md 3.3)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rune_common.domain.canonical import normalise
+from rune_common.domain.events import EventDraft, Redacting
+from rune_common.domain.payloads import fit_payload
+from rune_common.domain.ports import BlobStore
+
+
+def fit_draft(
+    draft: EventDraft, tenant: str, run_id: str, *, blobs: BlobStore, redactor: Redacting
+) -> EventDraft:
+    """The draft within 32 KiB. Redaction comes before anything leaves it, so artifacts hold no secret."""
+    redacted, found = redactor.value(normalise(dict(draft.payload), strict=False))
+    payload, spilled = fit_payload(redacted)
+    if not spilled:
+        return draft
+    for part in spilled:
+        blobs.put(artifact_key(tenant, run_id, part.artifact_id), part.content)
+    return replace(draft, payload=payload, redactions=(*draft.redactions, *found))
+
+
+def artifact_key(tenant: str, run_id: str, artifact_id: str) -> str:
+    """Where an artifact's bytes are, in the blob store."""
+    return f"{tenant}/{run_id}/artifacts/{artifact_id}"

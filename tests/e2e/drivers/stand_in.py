@@ -1,0 +1,100 @@
+"""
+A driver that does what the question says, for trying out everything around the agent.
+
+`stand_in.py RECORD`: each call appends one JSON line `{"run_id", "pid", "began", "ended"}` to RECORD when it
+is asked (`ended` null) and another when it answers; times are seconds of the machine's monotonic clock.
+
+The question is a list of words: `sleep:<seconds>`, `tool` (a tool call without a result), `ready`, `stubborn`
+(SIGTERM is ignored), `child` (a process of its own that sleeps), `garbage`, `crash`, `fail:<error_code>`,
+`empty`, `cluster` (answers with the kubeconfig it was given). Other words are the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+
+def main() -> int:
+    request = json.loads(sys.stdin.readline())
+    params, request_id = request["params"], request["id"]
+    began = time.monotonic()
+    note(params["run_id"], began, None)
+    said, number = [], 0
+
+    def event(name: str, **data: Any) -> None:
+        nonlocal number
+        number += 1
+        say({"event": name, "seq": number, "t_ms": int((time.monotonic() - began) * 1000), "data": data})
+
+    for word in params["question"].split():
+        name, _, value = word.partition(":")
+        match name:
+            case "sleep":
+                time.sleep(float(value))
+            case "ready":
+                event("agent_ready", startup_ms=1)
+            case "tool":
+                event("start_tool_calling", tool_name="bash", id=f"c{number}", params={"command": "kubectl get pods"})
+            case "stubborn":
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            case "child":
+                subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)", *sys.argv[1:]])
+            case "garbage":
+                print("Welcome to the driver!\n{ not json", flush=True)
+                return 0
+            case "crash":
+                print("Traceback: the driver fell over", file=sys.stderr)
+                return 3
+            case "fail":
+                say({"status": "error", "error_code": value, "error": "as it was told", "id": request_id})
+                return 0
+            case "empty":
+                said = [" "]
+                break
+            case "cluster":
+                said.append(cluster(params))
+            case _:
+                said.append(word)
+    note(params["run_id"], began, time.monotonic())
+    say({"status": "ok", "result": result(" ".join(said) or "done"), "id": request_id})
+    return 0
+
+
+def result(answer: str) -> dict[str, Any]:
+    return {
+        "outcome": "completed",
+        "answer": answer,
+        "result_type": "text",
+        "metadata": {"agent_version": "stand-in", "warnings": []},
+        "token_usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "llm_calls": 1},
+    }
+
+
+def cluster(params: Mapping[str, Any]) -> str:
+    path = params.get("kubeconfig_path")
+    if path is None:
+        return f"no-cluster:{params.get('require_cluster')}"
+    with open(path, encoding="utf-8") as file:
+        return "".join(line.strip() for line in file if "server:" in line)
+
+
+def note(run_id: str, began: float, ended: float | None) -> None:
+    line = json.dumps({"run_id": run_id, "pid": os.getpid(), "began": began, "ended": ended}) + "\n"
+    descriptor = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.write(descriptor, line.encode())
+    os.close(descriptor)
+
+
+def say(document: Mapping[str, Any]) -> None:
+    print(json.dumps(document), flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
