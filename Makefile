@@ -1,7 +1,6 @@
 # Everything is installed into this folder: .venv, .venv-agent, .venv-sam, node_modules.
 PYTHON ?= python3
 VENV := .venv/bin
-RUNTIME_PYTHON ?= $(shell command -v python3.13)
 SCENARIO ?= crash_loop
 STAMPS := .venv/.stamp .venv-agent/.stamp node_modules/.stamp
 
@@ -19,7 +18,7 @@ tools:
 .venv/.stamp: requirements/dev.txt pyproject.toml layers/rune_common/pyproject.toml
 	@$(PYTHON) scripts/check_tools.py
 	$(PYTHON) -m venv .venv
-	$(VENV)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(VENV)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
 	$(VENV)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e layers/rune_common -e .
 	@touch $@
 
@@ -27,13 +26,13 @@ tools:
 	@$(PYTHON) scripts/check_tools.py
 	@echo "installing the agent's environment (about 800 MB, a few minutes)"
 	$(PYTHON) -m venv .venv-agent
-	.venv-agent/bin/pip install --quiet --disable-pip-version-check --require-hashes -r containers/agent/requirements.txt
+	.venv-agent/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r containers/agent/requirements.txt
 	@printf '%s\n' "$(CURDIR)/layers/rune_common/src" "$(CURDIR)/containers/agent" > "$$(.venv-agent/bin/python -c 'import site; print(site.getsitepackages()[0])')/rune.pth"
 	@touch $@
 
 .venv-sam/.stamp: requirements/sam.txt
 	$(PYTHON) -m venv .venv-sam
-	.venv-sam/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/sam.txt
+	.venv-sam/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/sam.txt
 	@touch $@
 
 node_modules/.stamp: package.json package-lock.json
@@ -76,7 +75,7 @@ format: .venv/.stamp ## format and fix what can be fixed
 	$(VENV)/ruff check --fix .
 
 build: .venv-sam/.stamp ## the deployment artefacts, under .aws-sam/build
-	SAM_CLI_TELEMETRY=0 RUNTIME_PYTHON=$(RUNTIME_PYTHON) .venv-sam/bin/sam build
+	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam build
 
 bench: setup ## run the benchmarks and write docs/reference/performance.md
 	$(VENV)/python -m benchmarks

@@ -18,9 +18,17 @@ def ollama() -> Iterator[OllamaSim]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+def server_environment() -> dict[str, str]:
+    """Variables of the module's server; a module that needs others says so itself."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, server_environment: dict[str, str]
+) -> Iterator[LocalServer]:
     """A server without tokens, with the stand-in driver."""
-    found = LocalServer(tmp_path_factory.mktemp("server"))
+    found = LocalServer(tmp_path_factory.mktemp("server"), **server_environment)
     try:
         found.start()
         yield found

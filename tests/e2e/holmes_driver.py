@@ -93,7 +93,9 @@ def ask(ollama: OllamaSim, kube: KubeSim | None, question: str, **more: Any) -> 
 
 
 @contextmanager
-def simulators(scenario: str, *, scripts: dict[str, Any] | None = None, writable: bool = False) -> Iterator[Any]:
+def simulators(
+    scenario: str, *, scripts: dict[str, Any] | None = None, writable: bool = False
+) -> Iterator[Any]:
     with OllamaSim(scenarios=scripts) as ollama, KubeSim(scenario, writable=writable) as kube:
         yield ollama, kube
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from tests.e2e.holmes_driver import (
@@ -44,29 +47,28 @@ def test_a_cancel_ends_a_long_model_call_within_ten_seconds() -> None:
 
 
 def test_a_cancel_line_on_stdin_works_too() -> None:
-    with simulators("healthy") as (ollama, kube):
-        process = spawn(params(ollama, kube, "Wait. [[slow]]"))
-        assert process.stdin is not None
-        assert process.stdout is not None
+    with simulators("healthy") as (ollama, kube), spawned(params(ollama, kube, "Wait. [[slow]]")) as process:
         wait_for(lambda: bool(chats(ollama)), 60)
         process.stdin.write('{"action":"cancel","id":"other"}\n{"action":"cancel","id":"r-1"}\n')
         process.stdin.flush()
         final = json.loads(process.stdout.readlines()[-1])
-        process.stdin.close()
         assert process.wait(10) == 0
     assert (final["status"], final["error_code"], final["id"]) == ("error", "cancelled", "r-1")
 
 
+def test_the_end_of_input_is_not_a_cancel() -> None:
+    with simulators("healthy") as (ollama, kube), spawned(params(ollama, kube, "Say. [[plain]]")) as process:
+        process.stdin.close()
+        assert json.loads(process.stdout.readlines()[-1])["status"] == "ok"
+
+
 def test_a_killed_supervisor_takes_the_child_with_it() -> None:
-    with simulators("healthy") as (ollama, kube):
-        process = spawn(params(ollama, kube, "Wait. [[slow]]"))
-        assert process.stdout is not None
+    with simulators("healthy") as (ollama, kube), spawned(params(ollama, kube, "Wait. [[slow]]")) as process:
         child = json.loads(process.stdout.readline())["data"]["pid"]
         wait_for(lambda: bool(chats(ollama)), 60)
         kill(process.pid)
         process.wait()
         wait_for(lambda: not session_of(child), 2)
-        process.stdout.close()
 
 
 def test_a_cluster_that_never_answers_does_not_outlast_the_deadline() -> None:
@@ -85,41 +87,38 @@ def test_a_cluster_that_never_answers_does_not_outlast_the_deadline() -> None:
 
 
 def test_the_end_of_the_callers_process_ends_the_run() -> None:
-    with simulators("healthy") as (ollama, kube):
-        request = {
-            "action": "ask",
-            "params": params(ollama, kube, "Wait. [[slow]]"),
-            "id": "r-1",
-            "stream": True,
-        }
-        caller = subprocess.Popen(
-            ["/bin/sh", "-c", '"$0" -m rune_agent.entry_stdio & wait', agent_python()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={"PATH": "/usr/bin:/bin", "RUNE_KUBECTL": kubectl()},
-            text=True,
-        )
-        assert caller.stdin is not None
-        assert caller.stdout is not None
-        caller.stdin.write(json.dumps(request) + "\n")
-        caller.stdin.flush()
+    # A background command of a shell reads from nowhere unless it is given the input by another number.
+    shell = ["/bin/sh", "-c", 'exec 3<&0; "$0" "$@" <&3 & wait', *command()]
+    with (
+        simulators("healthy") as (ollama, kube),
+        spawned(params(ollama, kube, "Wait. [[slow]]"), shell) as caller,
+    ):
         child = json.loads(caller.stdout.readline())["data"]["pid"]
         caller.kill()
         caller.wait()
         wait_for(lambda: not session_of(child), 10)
-        caller.stdin.close()
-        caller.stdout.close()
 
 
-def spawn(given: dict[str, object]) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [agent_python(), "-m", "rune_agent.entry_stdio"],
+def command() -> list[str]:
+    return [agent_python(), "-m", "rune_agent.entry_stdio"]
+
+
+@contextmanager
+def spawned(given: dict[str, Any], shell: list[str] | None = None) -> Iterator[Any]:
+    """The driver with its pipes open, the request written."""
+    with subprocess.Popen(
+        shell or command(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={"PATH": "/usr/bin:/bin", "RUNE_KUBECTL": kubectl()},
         text=True,
-    )
-    assert process.stdin is not None
-    process.stdin.write(json.dumps({"action": "ask", "params": given, "id": "r-1", "stream": True}) + "\n")
-    process.stdin.flush()
-    return process
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(
+            json.dumps({"action": "ask", "params": given, "id": "r-1", "stream": True}) + "\n"
+        )
+        process.stdin.flush()
+        try:
+            yield process
+        finally:
+            process.kill()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -73,6 +75,31 @@ def test_the_database_ends_with_the_process_that_started_it_however_that_ends(tm
     parent.wait()
     parent.stdout.close()
     assert closes(endpoint)
+
+
+def test_the_streams_old_records_are_dropped_at_a_start_and_the_rest_is_found_by_an_index(tmp_path):
+    def file():
+        return closing(sqlite3.connect(tmp_path / "tables.db"))
+
+    with LocalDatabase(binary(), tmp_path) as database:
+        create_tables(ROOT / "template.yaml", NAMES, endpoint=database.endpoint, region=REGION)
+        client = connect(region=REGION, endpoint=database.endpoint)
+        for number in range(5):
+            client.put("kept-runs", {"pk": "a", "sk": str(number)})
+    with file() as stored:
+        stored.execute(
+            "UPDATE _stream_records SET created_at = created_at - 90000 WHERE sequence_number < '4'"
+        )
+        stored.execute("UPDATE _stream_records SET created_at = 0 WHERE sequence_number = '5'")
+        stored.commit()
+    with LocalDatabase(binary(), tmp_path), file() as stored:
+        kept = stored.execute("SELECT sequence_number FROM _stream_records ORDER BY id").fetchall()
+        newest = (
+            "SELECT MAX(CAST(sequence_number AS INTEGER)) FROM _stream_records WHERE table_name = 'kept-runs'"
+        )
+        plan = stored.execute(f"EXPLAIN QUERY PLAN {newest}").fetchall()
+    assert kept == [("4",), ("5",)]
+    assert "rune_stream_order" in str(plan)
 
 
 def test_a_binary_that_ends_at_once_is_a_misconfiguration(tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from rune_common.adapters.memory import (
     MemoryBlobStore,
     MemoryFailureWindow,

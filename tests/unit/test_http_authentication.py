@@ -6,6 +6,7 @@ import json
 import logging
 
 import pytest
+
 from rune_common.domain.access import TokenRecord, token_hash
 from rune_common.http.app import openapi
 from rune_common.http.audit import JsonFormatter
@@ -157,15 +158,18 @@ async def test_the_audit_log_tells_who_and_how_it_ended_but_never_the_token(serv
             await client.get("/healthz")
     lines = [JsonFormatter().format(record) for record in caplog.records if record.name == "rune.audit"]
     failure, success = map(json.loads, lines)
-    assert failure.items() >= {
-        "outcome": "failure",
-        "request_id": "r-1",
-        "ip": "192.0.2.1",
-        "tenant": "default",
-        "method": "GET",
-        "route": "/v1/jobs/{job_id}",
-        "status": 401,
-    }.items()
+    assert (
+        failure.items()
+        >= {
+            "outcome": "failure",
+            "request_id": "r-1",
+            "ip": "192.0.2.1",
+            "tenant": "default",
+            "method": "GET",
+            "route": "/v1/jobs/{job_id}",
+            "status": 401,
+        }.items()
+    )
     assert success.items() >= {"outcome": "success", "method": "HEAD", "status": 200}.items()
     assert failure["time"].endswith("Z")
     assert not any(token in line for line in lines for token in (wrong, TOKEN))
@@ -177,4 +181,6 @@ async def test_a_lockout_is_in_the_audit_log(services, open_client, caplog):
     with caplog.at_level(logging.INFO, logger="rune.audit"):
         async with open_client(services) as client:
             await client.get("/v1/jobs")
-    assert [record.fields["outcome"] for record in caplog.records if record.name == "rune.audit"] == ["lockout"]
+    assert [record.fields["outcome"] for record in caplog.records if record.name == "rune.audit"] == [
+        "lockout"
+    ]

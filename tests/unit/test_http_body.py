@@ -7,17 +7,19 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rune_common.domain.errors import InvalidBody, InvalidJson
 from rune_common.http.body import MAX_BODY_BYTES, json_object
 
 PATH = "/v1/jobs/agentic-agent"
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+NAMES = st.text(alphabet="abc", max_size=3)
+NUMBERS = st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(-1e6, 1e6)
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(-1e6, 1e6) | st.text(
-        st.characters(exclude_characters="\0", exclude_categories=["Cs"])
-    ),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(alphabet="abc", max_size=3), inner, max_size=4),
+    st.none() | st.booleans() | NUMBERS | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
     max_leaves=12,
-)  # fmt: skip
+)
 
 
 def nested(depth: int) -> bytes:

@@ -8,6 +8,7 @@ import logging
 import pytest
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
+
 from rune_common.domain.errors import RuneError, Unavailable
 from rune_common.http.authentication import OpenRouter
 from rune_common.http.dialects.jobs import error_answer
@@ -58,7 +59,9 @@ async def test_head_of_an_unknown_job_is_not_found(client):
 async def test_head_of_a_stream_is_not_allowed(services, open_client):
     router = OpenRouter()
 
-    @router.get("/v1/stream", response_class=type("Sse", (StreamingResponse,), {"media_type": "text/event-stream"}))
+    @router.get(
+        "/v1/stream", response_class=type("Sse", (StreamingResponse,), {"media_type": "text/event-stream"})
+    )
     async def stream():
         raise AssertionError("HEAD must not reach a stream")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from rune_common.domain.runs import RunState
 from rune_common.usecases.change_run import Proposal, change_run
 
@@ -65,7 +66,9 @@ async def test_an_ended_job_shows_its_result_and_error(client, services):
     assert job["error"] == job["message"]
 
 
-@pytest.mark.parametrize("job_id", ["unknown", "01999999-0000-7000-8000-000000000000", "a b", "%00", "x" * 65, "ä"])
+@pytest.mark.parametrize(
+    "job_id", ["unknown", "01999999-0000-7000-8000-000000000000", "a b", "%00", "x" * 65, "ä"]
+)
 async def test_a_malformed_id_is_an_unknown_id(client, job_id):
     for method, path in (
         ("GET", f"/v1/jobs/{job_id}"),
@@ -104,7 +107,9 @@ async def test_a_changed_foreign_or_mismatched_cursor_is_invalid(client, client_
     for _ in range(3):
         await submit(client)
     cursor = (await client.get("/v1/jobs", params={"limit": 2})).json()["next_cursor"]
-    changed = [cursor[:at] + ("A" if cursor[at] != "A" else "B") + cursor[at + 1 :] for at in range(len(cursor))]
+    changed = [
+        cursor[:at] + ("A" if cursor[at] != "A" else "B") + cursor[at + 1 :] for at in range(len(cursor))
+    ]
     for bad in [*changed, cursor + "A", cursor[:-1], "!", "ä", "A" * 22]:
         answer = await client.get("/v1/jobs", params={"cursor": bad})
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from rune_common.domain.errors import Unavailable
 
 PATH = "/v1/jobs/agentic-agent"
@@ -55,7 +56,11 @@ async def test_an_unknown_kind_is_not_found(client, kind):
         ({"approval": MARK}, "approval", "type"),
         ({"kubeconfig": "ref:" + MARK}, "kubeconfig", "unknown"),
         ({"kubeconfig": "/" + MARK * 400}, "kubeconfig", "too_long"),
-        ({"kubeconfig": f"\nusers: [{{name: a, user: {{exec: {MARK}}}}}]"}, "kubeconfig", "kubeconfig_not_allowed"),
+        (
+            {"kubeconfig": f"\nusers: [{{name: a, user: {{exec: {MARK}}}}}]"},
+            "kubeconfig",
+            "kubeconfig_not_allowed",
+        ),
         ({"kubeconfig": f"{{ {MARK}"}, "kubeconfig", "kubeconfig_invalid"),
     ],
 )
@@ -92,7 +97,9 @@ async def test_an_unknown_choice_names_what_is_available(client, fields, code, t
 
 
 async def test_zero_and_empty_mean_not_given(client):
-    empty = dict.fromkeys(["model", "backend_url", "backend_type", "agent", "kubeconfig", "template_hash"], "")
+    empty = dict.fromkeys(
+        ["model", "backend_url", "backend_type", "agent", "kubeconfig", "template_hash"], ""
+    )
     zero = dict.fromkeys(["max_dph", "min_dph", "reliability", "backend_warmup_timeout"], 0)
     made = await client.post(PATH, json={"question": "why?"} | empty | zero)
     asked = await asked_of(client, made)
@@ -124,13 +131,17 @@ async def test_nothing_ignored_means_no_header(client):
     assert "rune-ignored-fields" not in (await client.post(PATH, json={"question": "why?"})).headers
 
 
-@pytest.mark.parametrize(("agent", "warned"), [("sre:holmes", False), ("holmes", False), ("sre:k8sgpt", True)])
+@pytest.mark.parametrize(
+    ("agent", "warned"), [("sre:holmes", False), ("holmes", False), ("sre:k8sgpt", True)]
+)
 async def test_an_agent_may_carry_a_scope_and_one_is_substituted(client, agent, warned):
     made = await client.post(PATH, json={"question": "why?", "agent": agent})
     asked = await asked_of(client, made)
     assert (asked["agent"], asked["requested_agent"]) == ("holmes", agent)
     events = (await client.get(f"/v1/jobs/{made.json()['job_id']}/events")).json()["events"]
-    assert (("job.warning", "agent_substituted") in [(e["name"], e["labels"].get("code")) for e in events]) is warned
+    assert (
+        ("job.warning", "agent_substituted") in [(e["name"], e["labels"].get("code")) for e in events]
+    ) is warned
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from rune_common.domain.runs import LogHead, Run, RunKind, RunState, Trigger, tr
 from rune_common.usecases.change_run import Proposal, change_run
 from rune_common.usecases.record_outcome import record_outcome
 from rune_common.usecases.run_attempt import AttemptPorts, run_attempt
+from rune_common.usecases.start_attempt import start_attempt
 
 ANSWER = DriverSuccess(
     {
@@ -110,6 +111,19 @@ def change(store: MemoryRunStore, edit: Any) -> Run:
     )
 
 
+class Started:
+    """Agents that are started by the test itself."""
+
+    def start(self, task: AgentTask, *, timeout_seconds: int) -> None:
+        assert timeout_seconds == 60
+
+
+def begin(store: MemoryRunStore, task: AgentTask) -> None:
+    start_attempt(
+        task, runs=store, agents=Started(), clock=lambda: 2_000, redactor=Redactor(), driver_timeout=900
+    )
+
+
 def attempt(store: MemoryRunStore, driver: Driver, tmp_path: Path, **overrides: Any) -> Callbacks:
     callbacks = Callbacks()
     ports = AttemptPorts(
@@ -123,7 +137,9 @@ def attempt(store: MemoryRunStore, driver: Driver, tmp_path: Path, **overrides: 
         prices=overrides.pop("prices", {}),
         poll_seconds=0.01,
     )
-    run_attempt(AgentTask("t", "r", overrides.pop("attempt_id", "a1"), "token"), ports=ports)
+    task = AgentTask("t", "r", overrides.pop("attempt_id", "a1"), "token")
+    begin(store, task)
+    run_attempt(task, ports=ports)
     return callbacks
 
 

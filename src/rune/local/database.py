@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +21,20 @@ STOP_SECONDS = 10.0
 START_ATTEMPTS = 3
 FILE_NAME = "tables.db"
 LOG_NAME = "tables.log"
+
+logger = logging.getLogger("rune.local.database")
+
+
+STREAM_SECONDS = 24 * 3600
+"""How long the service keeps a stream's records; the local database would keep them for ever."""
+
+# For each record it writes, dynoxide looks for the highest sequence number of the table's stream, without an index:
+# after 6,000 records a transaction took 12 ms instead of 1.
+_STREAM_CARE = """
+CREATE INDEX IF NOT EXISTS rune_stream_order ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
+DELETE FROM _stream_records WHERE created_at < strftime('%s', 'now') - {seconds}
+  AND id NOT IN (SELECT MAX(id) FROM _stream_records GROUP BY table_name);
+"""
 
 # The database ends with this process, however this process ends: then the pipe that `cat` reads is closed.
 # Job control is off in a script, so a background command's input is no terminal and no pipe of ours.
@@ -67,6 +84,7 @@ class LocalDatabase:
             self._port = _free_port()
             self._process = self._launch()
             if self._answers():
+                self._care_for_streams()
                 return
             self.stop()
         raise Misconfigured(f"the local database did not start; see {LOG_NAME} in its folder")
@@ -109,6 +127,15 @@ class LocalDatabase:
                 stderr=output,
                 start_new_session=True,
             )
+
+    def _care_for_streams(self) -> None:
+        if self._folder is None:
+            return
+        with closing(sqlite3.connect(self._folder / FILE_NAME, timeout=START_SECONDS)) as file:
+            try:
+                file.executescript(_STREAM_CARE.format(seconds=STREAM_SECONDS))
+            except sqlite3.OperationalError:
+                logger.warning("the local database's streams could not be indexed: writes will become slower")
 
     def _answers(self) -> bool:
         until = time.monotonic() + START_SECONDS

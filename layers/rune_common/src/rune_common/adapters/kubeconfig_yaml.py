@@ -44,6 +44,8 @@ class YamlKubeconfigs:
 
         Decided on the text first, so outside the folders nothing is looked at, not even for links.
         """
+        if "\0" in path:
+            return None
         named = os.path.normpath(self._expanded(path))
         for folder in self._folders:
             if _inside(named, folder):

@@ -115,8 +115,9 @@ class Run:
     """A run's record: what is known without reading its log. Times are epoch milliseconds.
 
     `revision` grows with every change and is what a change is conditional on. `holds_slot`: counted among
-    the tenant's running runs. `owner` names the engine that executes it; `model_call_begun` decides whether
-    a lost attempt may be repeated (jobs-api.md 4.1).
+    the tenant's running runs. `owner` names the engine that executes it. `attempt` counts attempts of the
+    agent, `attempt_id` is the newest, `attempt_claimed` once a worker has taken it; `model_call_begun` decides
+    whether a lost attempt may be repeated (jobs-api.md 4.1).
     """
 
     tenant: str
@@ -141,6 +142,7 @@ class Run:
     owner: str = ""
     attempt: int = 0
     attempt_id: str = ""
+    attempt_claimed: bool = False
     heartbeat_at: int | None = None
     model_call_begun: bool = False
     outcome: Outcome | None = None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import json
+
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -21,7 +24,7 @@ TITLE = "Rune"
 def make_app(*routers: APIRouter, services: Services, docs: bool = False) -> FastAPI:
     """The application of these routers. Every operation needs a principal, except an OpenRouter's.
 
-    `docs` adds the generated document and its page under `/openapi.json` and `/docs`.
+    `docs` adds the generated document under `/openapi.json`, open to everyone.
     """
     app = _application(routers, services.settings.product_version, docs=docs)
     app.state.services = services
@@ -41,6 +44,10 @@ def make_app(*routers: APIRouter, services: Services, docs: bool = False) -> Fas
     app.add_exception_handler(RuneError, on_known_error)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http_error)
+    if docs:
+        from rune_common.http.openapi import complete
+
+        app.openapi = functools.partial(complete, app)  # type: ignore[method-assign]
     app.add_middleware(Edge, methods=methods, origins=services.settings.allowed_origins)
     return app
 
@@ -50,6 +57,7 @@ def _application(routers: tuple[APIRouter, ...], version: str, *, docs: bool) ->
         title=TITLE,
         version=version,
         openapi_url="/openapi.json" if docs else None,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
@@ -66,7 +74,8 @@ def _operation_id(route: APIRoute) -> str:
 
 def openapi(*routers: APIRouter, version: str = "0.1.0") -> str:
     """The OpenAPI document of these routers (all of them when none is given), always in the same bytes."""
-    from rune_common.http.openapi import document
+    from rune_common.http.openapi import complete
     from rune_common.http.routes import ROUTERS
 
-    return document(_application(routers or tuple(ROUTERS.values()), version, docs=False))
+    app = _application(routers or tuple(ROUTERS.values()), version, docs=False)
+    return json.dumps(complete(app), indent=2, sort_keys=True) + "\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,9 +17,9 @@ _SECURITY_SCHEMES = {
 }
 
 
-def document(app: FastAPI) -> str:
-    """The document as JSON text, keys sorted."""
-    found = app.openapi()
+def complete(app: FastAPI) -> dict[str, Any]:
+    """The application's document."""
+    found = FastAPI.openapi(app)
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
     _, defined = models_json_schema(
         [(SubmitAgentJob, "validation"), (ErrorView, "serialization")], ref_template=REF_TEMPLATE
@@ -33,7 +32,7 @@ def document(app: FastAPI) -> str:
     for operations in found["paths"].values():
         for operation in operations.values():
             _describe_errors(operation)
-    return json.dumps(found, indent=2, sort_keys=True) + "\n"
+    return found
 
 
 def _describe_errors(operation: dict[str, Any]) -> None:

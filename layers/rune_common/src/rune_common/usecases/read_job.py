@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from rune_common.domain.jobs import JobRecord, checked_job_id, job_record
 from rune_common.domain.ports import BlobStore, RunStore
 from rune_common.domain.runs import Run
 from rune_common.usecases.fit_draft import artifact_key
+
+_MARKER = re.compile(r"\[REDACTED:[a-z_]{1,32}\]")
 
 
 def read_job(
@@ -38,6 +41,7 @@ def _request(run: Run, runs: RunStore, blobs: BlobStore) -> Mapping[str, Any]:
 
 
 def _whole(value: Any, run: Run, blobs: BlobStore) -> Any:
+    """What left the log for its length is back; the log's markers name a rule, the job view's do not."""
     if isinstance(value, Mapping) and value.keys() == {"artifact_id", "sha256", "bytes"}:
-        return blobs.get(artifact_key(run.tenant, run.run_id, value["artifact_id"])).decode()
-    return value
+        value = blobs.get(artifact_key(run.tenant, run.run_id, value["artifact_id"])).decode()
+    return _MARKER.sub("[REDACTED]", value) if isinstance(value, str) else value

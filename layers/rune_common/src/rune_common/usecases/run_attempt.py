@@ -78,24 +78,15 @@ def run_attempt(task: AgentTask, *, ports: AttemptPorts) -> None:
 
 
 def _claim(task: AgentTask, ports: AttemptPorts) -> Run:
-    """Make this attempt the run's only one. Raises AttemptSuperseded for a repeat of the same attempt."""
+    """Take the attempt that `start_attempt` began. Raises AttemptSuperseded when it was taken before."""
 
     def decide(run: Run) -> Proposal | None:
         if run.state is RunState.CANCELLING:
             return None
-        if run.state is not RunState.RUNNING or run.attempt_id == task.attempt_id or run.outcome is not None:
+        owned_by(run, task.attempt_id)
+        if run.attempt_claimed:
             raise AttemptSuperseded(run.run_id)
-        return Proposal(
-            replace(
-                run,
-                attempt=run.attempt + 1,
-                attempt_id=task.attempt_id,
-                heartbeat_at=ports.clock(),
-                message="asking agent",
-                phase="ask",
-                percent=None,
-            )
-        )
+        return Proposal(replace(run, attempt_claimed=True, heartbeat_at=ports.clock()))
 
     return change_run(
         task.tenant, task.run_id, decide, runs=ports.runs, clock=ports.clock, redactor=ports.redactor_for(())
