@@ -114,7 +114,7 @@ def test_too_many_requests_are_told_when_to_come_back_and_health_is_never_limite
     ("environment", "said"),
     [
         ({}, "RUNE_API_TOKENS"),
-        ({"RUNE_API_TOKENS": "default:short-secret"}, "32 characters"),
+        ({"RUNE_API_TOKENS": "default:short-secret"}, "at least 32"),
         ({"RUNE_API_AUTH_DISABLED": "1", "RUNE_API_HOST": "0.0.0.0"}, "loopback"),
     ],
     ids=["no tokens", "short token", "open to the network"],

@@ -72,13 +72,13 @@ def test_a_file_below_the_folder_is_used(jobs: Jobs, folder: Path, kubeconfig: s
     (folder / "work").write_text(kubeconfig)
     for path in (str(folder / "work"), "~/.kube/work"):
         job = jobs.ask("cluster", kubeconfig=path)
-        assert job["result"]["answer"].startswith("server: https://127.0.0.1:"), path
+        assert job["result"]["answer"].startswith("cluster:https://127.0.0.1:"), path
         assert job["result"]["metadata"]["warnings"] == []
 
 
 def test_an_inline_document_is_used_and_never_shown_again(jobs: Jobs, kubeconfig: str) -> None:
     job = jobs.ask("cluster", kubeconfig=kubeconfig)
-    assert job["result"]["answer"].startswith("server: https://127.0.0.1:")
+    assert job["result"]["answer"].startswith("cluster:https://127.0.0.1:")
     seen = jobs.http.get(f"/v1/jobs/{job['job_id']}", params={"include": "request"}).json()
     assert seen["request"]["kubeconfig"] == "[REDACTED]"
 

@@ -48,6 +48,7 @@ RICH = {
     "owner": "engine-1",
     "attempt": 3,
     "attempt_id": "a-3",
+    "attempt_claimed": True,
     "heartbeat_at": NOON + 3,
     "model_call_begun": True,
     "outcome": Outcome(RunState.FAILED, "LLM_UNREACHABLE", "the model does not answer", "timeout"),

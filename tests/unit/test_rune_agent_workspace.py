@@ -139,3 +139,16 @@ def test_a_conversation_is_kept_without_tokens_and_secrets(tmp_path: Path) -> No
     assert kept["tool_calls"] == [{"id": "c", "pending_approval": True}]
     assert "token_count" not in kept
     assert "hunter2" not in kept["content"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a process's memory from its own user")
+def test_a_process_of_the_agent_hides_its_memory_and_dumps_no_core() -> None:
+    program = (
+        "import ctypes, resource; from rune_agent import process_limits; process_limits.hide_memory();"
+        "print(ctypes.CDLL(None).prctl(3), resource.getrlimit(resource.RLIMIT_CORE))"
+    )
+    containers = Path(__file__).parents[2] / "containers/agent"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": str(containers)}, capture_output=True, text=True
+    )
+    assert ended.stdout == "0 (0, 0)\n"

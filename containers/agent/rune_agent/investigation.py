@@ -78,6 +78,7 @@ class Investigation:
 
     def _prepare(self) -> tuple[ToolCallingLLM, list[Json]]:
         patches.verify()
+        patches.quiet()
         order = self._order = sized(self._order, self._warn)
         self._tally = Tally(order, self._truncations)
         patches.set_limits(order.max_output_tokens, order.llm_timeout_seconds)

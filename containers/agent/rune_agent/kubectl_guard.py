@@ -145,14 +145,10 @@ def _short(letters: str, rest: Iterator[str]) -> Iterator[tuple[str, str]]:
         if name is None:
             raise Refused("a flag that is not allowed")
         letters = letters[1:]
-        if name in BOOLEAN_FLAGS:
-            if letters.startswith("="):
-                yield name, letters[1:]
-                return
-            yield name, ""
-        else:
+        if name not in BOOLEAN_FLAGS or letters.startswith("="):
             yield name, letters.removeprefix("=") if letters else _value(rest)
             return
+        yield name, ""
 
 
 def _value(rest: Iterator[str]) -> str:

@@ -74,6 +74,11 @@ class Truncations:
         return any(record["tool_call_id"] == tool_call_id for record in self.records)
 
 
+def quiet() -> None:
+    """No advice about feedback and debugging on every failed call."""
+    importlib.import_module("litellm").suppress_debug_info = True  # type: ignore[attr-defined]
+
+
 def set_limits(max_output_tokens: int, llm_timeout_seconds: float) -> None:
     """P1: limits of this request, set after import."""
     llm = importlib.import_module("holmes.core.llm")

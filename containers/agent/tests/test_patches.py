@@ -86,7 +86,9 @@ def tool_result(**fields: Any) -> Any:
     return models.ToolCallResult(tool_call_id="c-1", tool_name="bash", description="", result=result)
 
 
-def rules(log: patches.CallLog, seen: list[Any], *, seconds: float = 60, stop: threading.Event | None = None) -> Any:
+def rules(
+    log: patches.CallLog, seen: list[Any], *, seconds: float = 60, stop: threading.Event | None = None
+) -> Any:
     return patches.RetryRules(
         log=log,
         stop=stop or threading.Event(),
@@ -98,6 +100,10 @@ def rules(log: patches.CallLog, seen: list[Any], *, seconds: float = 60, stop: t
 
 
 class PatchTest(TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        patches.quiet()
+
     def test_version_guard_accepts_the_pinned_library_only(self) -> None:
         patches.verify()
         with restored("rune_agent.patches", "LIBRARY_VERSION") as module:
@@ -123,7 +129,9 @@ class PatchTest(TestCase):
             kept = patches.Truncations()
             patches.cut_oversized_results(kept)
             large, small = tool_result(data="x" * 50_000), tool_result(data="x" * 50)
-            before = loop.spill_oversized_tool_result(tool_call_result=large, llm=FewTokens(), tool_results_dir=None)
+            before = loop.spill_oversized_tool_result(
+                tool_call_result=large, llm=FewTokens(), tool_results_dir=None
+            )
             loop.spill_oversized_tool_result(tool_call_result=small, llm=FewTokens())
         self.assertTrue(large.result.data.endswith("\n[TRUNCATED]"))
         self.assertLessEqual(len(large.to_llm_message()["content"]), 2_000)
@@ -138,7 +146,9 @@ class PatchTest(TestCase):
         with restored("holmes.core.tool_calling_llm", "spill_oversized_tool_result") as loop:
             patches.cut_oversized_results(patches.Truncations())
             failed = tool_result(error="e" * 9_000)
-            failed.result.status = importlib.import_module("holmes.core.tools").StructuredToolResultStatus.ERROR
+            failed.result.status = importlib.import_module(
+                "holmes.core.tools"
+            ).StructuredToolResultStatus.ERROR
             loop.spill_oversized_tool_result(tool_call_result=failed, llm=FewTokens())
         self.assertTrue(failed.result.error.endswith("\n[TRUNCATED]"))
 
@@ -170,7 +180,9 @@ class PatchTest(TestCase):
         self.assertEqual((refused.status, refused.error), (None, "ConnectError"))
 
     def completion(self, url: str, given: Any) -> Any:
-        model = patches.retrying_llm(given, model="ollama_chat/m", api_base=url, api_key=None, args={"num_ctx": 12_288})
+        model = patches.retrying_llm(
+            given, model="ollama_chat/m", api_base=url, api_key=None, args={"num_ctx": 12_288}
+        )
         return model.completion(messages=[{"role": "user", "content": "hi"}], stream=False)
 
     @contextmanager

@@ -4,15 +4,17 @@ A driver that does what the question says, for trying out everything around the 
 `stand_in.py RECORD`: each call appends one JSON line `{"run_id", "pid", "began", "ended"}` to RECORD when it
 is asked (`ended` null) and another when it answers; times are seconds of the machine's monotonic clock.
 
-The question is a list of words: `sleep:<seconds>`, `tool` (a tool call without a result), `ready`, `stubborn`
-(SIGTERM is ignored), `child` (a process of its own that sleeps), `garbage`, `crash`, `fail:<error_code>`,
-`empty`, `cluster` (answers with the kubeconfig it was given). Other words are the answer.
+The question is a list of words: `sleep:<seconds>`, `tool` (a tool call without a result), `called` (one with
+a result), `ready`, `stubborn` (SIGTERM is ignored), `child` (a process of its own that sleeps), `garbage`,
+`crash`, `fail:<error_code>`, `empty`, `cluster` (answers with the cluster it was given). Other words are the
+answer.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -42,6 +44,9 @@ def main() -> int:
                 event("agent_ready", startup_ms=1)
             case "tool":
                 event("start_tool_calling", tool_name="bash", id=f"c{number}", params={"command": "kubectl get pods"})
+            case "called":
+                event("start_tool_calling", tool_name="bash", id="done", params={"command": "kubectl get nodes"})
+                event("tool_calling_result", tool_call_id="done", result={"status": "success", "data": "node-1 Ready"})
             case "stubborn":
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
             case "child":
@@ -82,7 +87,8 @@ def cluster(params: Mapping[str, Any]) -> str:
     if path is None:
         return f"no-cluster:{params.get('require_cluster')}"
     with open(path, encoding="utf-8") as file:
-        return "".join(line.strip() for line in file if "server:" in line)
+        found = re.search(r"https?://[^\s\"']+", file.read())
+    return f"cluster:{found[0]}" if found else "cluster:nowhere"
 
 
 def note(run_id: str, began: float, ended: float | None) -> None:

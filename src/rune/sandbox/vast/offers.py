@@ -71,7 +71,9 @@ class Offer:
         shown = self.facts(rented=rented)
         del shown["verified"]
         if gb_units or self.in_gb:
-            shown |= {name: round(shown[name] / MB_PER_GB, 1) for name in RAM_FIELDS if shown[name] is not None}
+            shown |= {
+                name: round(shown[name] / MB_PER_GB, 1) for name in RAM_FIELDS if shown[name] is not None
+            }
         return {name: value for name, value in shown.items() if name not in self.left_out}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,10 +128,10 @@ def _typed(name: str, wanted: object, kind: type) -> Any:
 
 def _number(name: str, given: object) -> float:
     if isinstance(given, int | float | str) and not isinstance(given, bool):
-        try:
-            return float(given)
-        except ValueError:
-            pass
+        with contextlib.suppress(ValueError):
+            number = float(given)
+            if math.isfinite(number):
+                return number
     raise invalid(f"{name}: {given!r} is no number")
 
 
@@ -144,4 +146,3 @@ def _order(given: object, fields: Mapping[str, type]) -> tuple[tuple[str, bool],
             case _:
                 raise invalid(f"order: cannot sort by {pair!r}")
     return tuple(found)
-

@@ -48,5 +48,5 @@ class MemorySealer:
         """Raises ValueError for changed bytes, another context or another sealer's work."""
         try:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise ValueError("the sealed bytes do not belong to this context") from None

@@ -79,7 +79,8 @@ class _Exchange:
         # The path without a trailing slash is the same path: never a redirect.
         path = scope["path"]
         path = path[:-1] if len(path) > 1 and path.endswith("/") else path
-        self.scope: Scope = {**scope, "path": path, "state": {"request_id": self.request_id}}
+        state = {**scope.get("state", {}), "request_id": self.request_id}
+        self.scope: Scope = {**scope, "path": path, "state": state}
         self._method = scope["method"]
         self._send = send
         self._cors = cors
