@@ -55,13 +55,17 @@ def _server(folder: Path) -> Iterator[Mapping[str, str]]:
     token, port = secrets.token_urlsafe(32), _free_port()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("RUNE_")}
     kept = {name: os.environ[name] for name in ("RUNE_KUBECTL", "RUNE_AGENT_PYTHON") if name in os.environ}
-    server = inherited | kept | {
-        "RUNE_API_TOKENS": f"default:{token}",
-        "RUNE_API_PORT": str(port),
-        "RUNE_DATA_DIR": str(folder / "state"),
-        "RUNE_PRICE_BOOK": str(folder / "prices.json"),
-        "RUNE_LOG_LEVEL": "WARNING",
-    }
+    server = (
+        inherited
+        | kept
+        | {
+            "RUNE_API_TOKENS": f"default:{token}",
+            "RUNE_API_PORT": str(port),
+            "RUNE_DATA_DIR": str(folder / "state"),
+            "RUNE_PRICE_BOOK": str(folder / "prices.json"),
+            "RUNE_LOG_LEVEL": "WARNING",
+        }
+    )
     process = subprocess.Popen([sys.executable, "-m", "rune.api"], env=server)
     try:
         _wait(f"http://127.0.0.1:{port}/healthz", process)

@@ -31,9 +31,7 @@ def names(command):
 
 
 def test_the_page_is_what_the_application_says():
-    assert PAGE.read_text(encoding="utf-8") == reference(), (
-        "run: make docs"
-    )
+    assert PAGE.read_text(encoding="utf-8") == reference(), "run: make docs"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

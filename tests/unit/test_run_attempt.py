@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from rune_common.adapters.memory import MemoryBlobStore, MemoryRunStore
 from rune_common.domain.chain import genesis, verify_chain
 from rune_common.domain.driver_protocol import DriverEvent, DriverResult, DriverSuccess, failure
@@ -52,10 +53,16 @@ class Call:
 
 class Driver:
     def __init__(
-        self, result: DriverResult, events: list[tuple[str, Mapping[str, Any]]] | None = None, *, wait: bool = False
+        self,
+        result: DriverResult,
+        events: list[tuple[str, Mapping[str, Any]]] | None = None,
+        *,
+        wait: bool = False,
     ) -> None:
         self._result, self._wait = result, wait
-        self._events = [DriverEvent(name, n, n * 10, dict(data)) for n, (name, data) in enumerate(events or [], 1)]
+        self._events = [
+            DriverEvent(name, n, n * 10, dict(data)) for n, (name, data) in enumerate(events or [], 1)
+        ]
         self.params: list[dict[str, Any]] = []
         self.kubeconfigs: list[tuple[str, int]] = []
 
@@ -98,7 +105,9 @@ def runs() -> MemoryRunStore:
     store = MemoryRunStore()
     head = LogHead("t", "r", 0, genesis("t", "r"))
     event, head = append_event(head, EventDraft("run_queued", {}), now_ms=1_000, redactor=Redactor())
-    run = Run("t", "r", RunKind.AGENT, RunState.QUEUED, 1_000, 1_000, "me", head, model="m", timeout_seconds=60)
+    run = Run(
+        "t", "r", RunKind.AGENT, RunState.QUEUED, 1_000, 1_000, "me", head, model="m", timeout_seconds=60
+    )
     request = RunRequest({"question": "why?", "model": "m"}, {"kubeconfig": KUBECONFIG})
     store.create(run, request, [event])
     change(store, lambda run: replace(run, state=transition(run.state, Trigger.START), started_at=1_000))
@@ -170,7 +179,9 @@ def test_an_answer_becomes_the_result_and_the_last_narrative(runs: MemoryRunStor
     assert runs.request("t", "r") is None
 
 
-def test_a_model_without_a_price_makes_the_cost_unknown_never_zero(runs: MemoryRunStore, tmp_path: Path) -> None:
+def test_a_model_without_a_price_makes_the_cost_unknown_never_zero(
+    runs: MemoryRunStore, tmp_path: Path
+) -> None:
     attempt(runs, Driver(ANSWER), tmp_path)
     result = runs.result("t", "r")
     assert result
@@ -190,7 +201,10 @@ def test_tool_calls_are_logged_with_one_result_each(runs: MemoryRunStore, tmp_pa
         ("agent_ready", {"startup_ms": 6900}),
         ("start_tool_calling", {"tool_name": "bash", "id": "c1", "params": {"command": "kubectl get pods"}}),
         ("start_tool_calling", {"tool_name": "bash", "id": "c2", "params": {"command": "kubectl get nodes"}}),
-        ("tool_calling_result", {"tool_call_id": "c1", "result": {"status": "success", "data": "x 0/1", "return_code": 0}}),
+        (
+            "tool_calling_result",
+            {"tool_call_id": "c1", "result": {"status": "success", "data": "x 0/1", "return_code": 0}},
+        ),
         ("token_count", {"metadata": {"costs": {"prompt_tokens": 60, "completion_tokens": 5}}}),
     ]
     attempt(runs, Driver(ANSWER, events), tmp_path)
@@ -235,7 +249,9 @@ def test_a_transient_failure_before_the_first_model_call_may_be_tried_again(
 
 
 def test_a_transient_failure_after_a_model_call_is_final(runs: MemoryRunStore, tmp_path: Path) -> None:
-    driver = Driver(failure("backend_unreachable", "reset"), [("heartbeat", {"phase": "llm", "llm_calls": 1})])
+    driver = Driver(
+        failure("backend_unreachable", "reset"), [("heartbeat", {"phase": "llm", "llm_calls": 1})]
+    )
     assert attempt(runs, driver, tmp_path).answers == ["Rune.Permanent"]
 
 
@@ -290,7 +306,9 @@ def test_the_same_attempt_started_twice_runs_once(runs: MemoryRunStore, tmp_path
     assert len(driver.params) == 1
 
 
-def test_output_that_is_too_large_for_the_log_becomes_an_artifact(runs: MemoryRunStore, tmp_path: Path) -> None:
+def test_output_that_is_too_large_for_the_log_becomes_an_artifact(
+    runs: MemoryRunStore, tmp_path: Path
+) -> None:
     blobs = MemoryBlobStore()
     huge = "line\n" * 20_000
     events = [

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
 from rune_common.adapters.memory import MemoryRunStore
+from rune_common.domain.access import Principal
 from rune_common.domain.chain import genesis, verify_chain
-from rune_common.domain.errors import RunCancelled, RunFailure, RunTerminal
+from rune_common.domain.errors import IllegalTransition, RunCancelled, RunFailure, RunTerminal
 from rune_common.domain.events import EventDraft, append_event
 from rune_common.domain.ports import RunRequest
 from rune_common.domain.redaction import Redactor
-from rune_common.domain.runs import TERMINAL, TRANSITIONS, LogHead, Outcome, Run, RunKind, RunState, Trigger, transition
-from rune_common.domain.errors import IllegalTransition
+from rune_common.domain.runs import (
+    TERMINAL,
+    TRANSITIONS,
+    LogHead,
+    Outcome,
+    Run,
+    RunKind,
+    RunState,
+    Trigger,
+    transition,
+)
 from rune_common.usecases.admit_run import admit_run
 from rune_common.usecases.cancel_job import cancel_job
 from rune_common.usecases.change_run import Proposal, change_run
 from rune_common.usecases.record_outcome import note_failure, record_outcome
-from rune_common.domain.access import Principal
 
 LEGAL = {(before, after) for (before, _), after in TRANSITIONS.items()}
 
@@ -72,7 +83,11 @@ class Operations(RuleBasedStateMachine):
     @rule()
     def work_succeeds(self) -> None:
         def decide(run: Run) -> Proposal | None:
-            return Proposal(replace(run, outcome=Outcome(RunState.SUCCEEDED)), [EventDraft("narrative", {})]) if run.state is RunState.RUNNING else None
+            return (
+                Proposal(replace(run, outcome=Outcome(RunState.SUCCEEDED)), [EventDraft("narrative", {})])
+                if run.state is RunState.RUNNING
+                else None
+            )
 
         change_run("t", "r", decide, **self.ports())
 
@@ -100,7 +115,7 @@ class Operations(RuleBasedStateMachine):
     def every_step_was_legal(self) -> None:
         if not hasattr(self, "seen"):
             return
-        for before, after in zip(self.seen, self.seen[1:]):
+        for before, after in pairwise(self.seen):
             assert before is after or (before, after) in LEGAL
 
     @invariant()

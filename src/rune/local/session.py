@@ -28,11 +28,11 @@ from rune_common.adapters.stepfunctions import StepFunctionsCallbacks, StepFunct
 from rune_common.domain.access import DEFAULT_TENANT, Principal
 from rune_common.domain.addresses import AddressPolicy
 from rune_common.domain.runs import Run
+from rune_common.http.body import json_object
 from rune_common.http.job_submission import job_rules
 from rune_common.http.schemas.job import JobView
 from rune_common.http.schemas.job_event import JobEventsView
 from rune_common.http.schemas.submit_agent_job import parse_agent_job
-from rune_common.http.body import json_object
 from rune_common.tasks import admit_run, prepare_backend, record_outcome, start_agent
 from rune_common.usecases.cancel_job import cancel_job
 from rune_common.usecases.read_job import read_job

@@ -63,7 +63,9 @@ def work(settings: Settings, stop: threading.Event) -> None:
     )
     if taken_up:
         logger.info("took up %d runs of an earlier process", taken_up)
-    threading.Thread(target=_sweep, args=(load_function("expire_waits"), stop), name="sweep", daemon=True).start()
+    threading.Thread(
+        target=_sweep, args=(load_function("expire_waits"), stop), name="sweep", daemon=True
+    ).start()
     pump.run(stop)
     engine.close()
 

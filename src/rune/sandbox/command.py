@@ -20,6 +20,7 @@ import yaml
 from rune.sandbox.kube import KubeSim
 from rune.sandbox.ollama import OllamaSim
 from rune.sandbox.simulator import SandboxRefused, refuse_in_aws
+from rune.sandbox.vast import VastSim
 
 REFUSED, BAD_INPUT, TAKEN = 3, 2, 1
 """Exit codes: inside AWS; an unknown scenario or unreadable file; a port that cannot be had."""
@@ -75,14 +76,19 @@ def _parser() -> argparse.ArgumentParser:
     up = actions.add_parser("up", help="all simulators on free ports, with a kubeconfig")
     ollama = actions.add_parser("ollama", help="the model server only")
     kube = actions.add_parser("kube", help="the Kubernetes API only, with a kubeconfig")
-    for single in (ollama, kube):
+    vast = actions.add_parser("vast", help="the GPU market, with a model server behind what is rented")
+    for single in (ollama, kube, vast):
         single.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
     for clustered in (up, kube):
         source = clustered.add_mutually_exclusive_group()
         source.add_argument("--scenario", default="mixed", help="a built-in cluster (default: mixed)")
         source.add_argument("--cluster", type=Path, help="a YAML file that describes the cluster")
         clustered.add_argument("--kubeconfig", type=Path, help="where to write the kubeconfig")
-    for modelled in (up, ollama):
+    for renting in (up, vast):
+        renting.add_argument(
+            "--boot-seconds", type=float, default=1.0, help="until a rented instance runs (default: 1)"
+        )
+    for modelled in (up, ollama, vast):
         modelled.add_argument("--script", type=Path, help="a YAML file of scripted conversations")
     return parser
 
@@ -93,8 +99,9 @@ def _started(options: argparse.Namespace) -> Iterator[Announcement]:
     exports: dict[str, str] = {}
     port = getattr(options, "port", 0)
     with ExitStack() as stack:
-        if options.action in ("up", "ollama"):
-            ollama = stack.enter_context(OllamaSim(port=port, scenarios=options.script))
+        if options.action in ("up", "ollama", "vast"):
+            own_port = 0 if options.action == "vast" else port
+            ollama = stack.enter_context(OllamaSim(port=own_port, scenarios=options.script))
             urls["ollama"] = exports["OLLAMA_API_BASE"] = ollama.url
         if options.action in ("up", "kube"):
             cluster = stack.enter_context(KubeSim(options.cluster or options.scenario, port=port))
@@ -105,6 +112,10 @@ def _started(options: argparse.Namespace) -> Iterator[Announcement]:
             cluster.write_kubeconfig(path)
             urls["kubernetes"] = cluster.url
             urls["kubeconfig"] = exports["KUBECONFIG"] = str(path)
+        if options.action in ("up", "vast"):
+            market = stack.enter_context(VastSim(ollama=ollama, port=port, boot_seconds=options.boot_seconds))
+            urls["vast"] = exports["RUNE_VASTAI_BASE_URL"] = market.url
+            exports["VAST_API_KEY"] = market.api_key
         yield Announcement(urls, exports)
 
 

@@ -16,6 +16,7 @@ from rune_common.adapters.kubeconfig_yaml import YamlKubeconfigs
 from rune_common.adapters.lazy_redactor import LazyRedactor
 from rune_common.domain.access import FailureWindow, RateLimiter, TokenStore
 from rune_common.domain.addresses import AddressPolicy
+from rune_common.domain.errors import Misconfigured
 from rune_common.domain.events import Redacting
 from rune_common.domain.ports import (
     AgentStarter,
@@ -166,6 +167,8 @@ def _storage(settings: Settings) -> tuple[BlobStore, Sealer, bytes]:
         from rune_common.adapters.aws_storage import KmsSealer, S3BlobStore
 
         s3, kms = _boto_client("s3", settings), _boto_client("kms", settings)
+        if not settings.cursor_key:
+            raise Misconfigured("RUNE_CURSOR_KEY is not set")
         key = settings.cursor_key.encode()
         return S3BlobStore(settings.blobs_bucket, s3), KmsSealer(settings.kms_key_id, kms), key
     from rune_common.adapters.files import FileBlobStore, KeyFileSealer, read_or_make_key

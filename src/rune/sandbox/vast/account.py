@@ -17,7 +17,7 @@ from rune.sandbox.vast.rentals import Boot, Fate, Instance, Rental, Volume, volu
 from rune.sandbox.vast.templates import Template, read_template
 
 FIRST_ID = 27_000_001
-FOREIGN_MACHINE = Offer(7100999, 61000, "RTX A5000", 1, 24564, 0.31)
+FOREIGN_MACHINE = Offer(0, 61000, "RTX A5000", 1, 24564, 0.31)
 
 
 class Account:
@@ -65,11 +65,11 @@ class Account:
                 instance.fate = Fate(0, None)
             return instance
 
-    def add_foreign_instance(self, label: str | None, now: float) -> Instance:
-        """An instance of someone else's that has run for long enough to be ready."""
+    def add_foreign_instance(self, label: str | None, age_seconds: float, now: float) -> Instance:
+        """An instance of someone else's, of at least that age and old enough to have booted."""
         with self._lock:
             launch = Launch("pytorch/pytorch:latest", label=label)
-            since = now - self.boot.running_after
+            since = now - max(age_seconds, self.boot.running_after)
             instance = self._contract(FOREIGN_MACHINE, launch, Quirk(), since)
             instance.foreign = True
             return instance

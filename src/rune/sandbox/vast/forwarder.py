@@ -126,12 +126,13 @@ class PortMap:
         self._target = target
         self._lock = threading.Lock()
         self._forwarders: dict[int, dict[str, PortForwarder]] = {}
+        self._gone: set[int] = set()
         self._closed = False
 
     def document(self, instance_id: int, container_ports: Iterable[str]) -> dict[str, object]:
         """`{"11434/tcp": [{"HostIp", "HostPort"}]}`, with listeners opened where there are none yet."""
         with self._lock:
-            if self._closed:
+            if self._closed or instance_id in self._gone:
                 return {}
             mapped = self._forwarders.setdefault(instance_id, {})
             for port in container_ports:
@@ -142,9 +143,14 @@ class PortMap:
                 for port, forwarder in mapped.items()
             }
 
-    def close(self, instance_id: int) -> None:
-        """Hang up on an instance's callers; a later `document` gives other ports."""
+    def close(self, instance_id: int, *, for_good: bool = False) -> None:
+        """Hang up on an instance's callers; a later `document` gives other ports, or none `for_good`.
+
+        The latter because a list that is being written may still hold an instance that was just destroyed.
+        """
         with self._lock:
+            if for_good:
+                self._gone.add(instance_id)
             _stop_all(self._forwarders.pop(instance_id, {}))
 
     def close_all(self) -> None:
@@ -155,8 +161,10 @@ class PortMap:
             self._forwarders.clear()
 
     def reopen(self) -> None:
+        """Begin anew: no instance is known."""
         with self._lock:
             self._closed = False
+            self._gone.clear()
 
 
 def _stop_all(mapped: dict[str, PortForwarder]) -> None:

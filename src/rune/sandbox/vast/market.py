@@ -83,7 +83,7 @@ class Market:
         return Refused(self._dialect.gone_status, "no_such_ask", f"Ask {offer_id} is not available.")
 
     def check_price(self, offer: Offer, named: float | None) -> None:
-        """400 `invalid_price` if the caller counts on less than the price: what it names, or its last quote."""
+        """400 `invalid_price` if the caller counts on less: the price it names, else its last quote."""
         with self._lock:
             counted_on = self._quoted.get(offer.id, offer.dph_total) if named is None else named
         if counted_on < offer.dph_total:
@@ -95,7 +95,7 @@ class Market:
             self._offers.pop(offer_id, None)
 
     def reprice(self, offer_id: int, dph_total: float) -> None:
-        """Change an offer's price; renting on an older, lower quote is refused. KeyError for an unknown id."""
+        """Change a price; renting on an older, lower quote is refused. KeyError for an unknown id."""
         with self._lock:
             self._offers[offer_id] = replace(self._offers[offer_id], dph_total=dph_total)
 

@@ -17,8 +17,8 @@ RAM_FIELDS = ("gpu_ram", "gpu_total_ram")
 class Offer:
     """A machine's ask. `gpu_ram` is MB of one GPU, `dph_total` $/h, `disk_space` GB, `inet_down` Mbit/s.
 
-    `taken`: someone else has rented it. `left_out` names fields its document lacks, as happens with hosts that
-    report badly. `in_gb`: its document gives memory in GB, as some of the provider's texts do.
+    `taken`: someone else has rented it. `left_out` names fields its document lacks, as happens with hosts
+    that report badly. `in_gb`: its document gives memory in GB, as some of the provider's texts do.
     """
 
     id: int
@@ -67,7 +67,7 @@ class Offer:
         return {name: None if name in self.left_out else value for name, value in known.items()}
 
     def document(self, *, rented: bool, gb_units: bool) -> Json:
-        """The offer as a search answers it. `verified` is a filter's name only; the answer has `verification`."""
+        """The offer as a search answers it. `verified` is only a filter's name: here it is `verification`."""
         shown = self.facts(rented=rented)
         del shown["verified"]
         if gb_units or self.in_gb:

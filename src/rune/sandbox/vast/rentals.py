@@ -8,8 +8,6 @@ from rune.sandbox.vast.launch import Launch
 from rune.sandbox.vast.offers import HOURS_PER_MONTH, Json, Offer, VolumeOffer
 
 SECONDS_PER_HOUR = 3600.0
-STATUSES = frozenset({"created", "loading", "running", "exited", "offline", "stopped", "unknown", "frozen"})
-"""Words of `actual_status`, beside null."""
 
 
 @dataclass(frozen=True, slots=True)

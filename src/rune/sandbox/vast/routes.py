@@ -133,7 +133,7 @@ class Routes:
                     return SimResponse.json({"success": True, "new_contract": made.id})
                 case "destroy":
                     if self._account.destroy(target.id, now, deaf_seconds=deaf_seconds):
-                        self._ports.close(target.id)
+                        self._ports.close(target.id, for_good=True)
                     return SimResponse.json({"success": True})
                 case "list":
                     return SimResponse.json(self._list(request, target.version, now, now - stale_seconds))
@@ -171,8 +171,7 @@ class Routes:
                     "volume_name": f"V.{self._account.rent_volume(_body(request), now).id}",
                 }
             case "destroy_volume":
-                named = wanted or _body(request).get("id")
-                self._account.destroy_volume(named if isinstance(named, int) else 0, now)
+                self._account.destroy_volume(wanted, now)
                 return {"success": True}
         return {"offers": self._market.search_volumes(_body(request))}
 

@@ -51,7 +51,7 @@ class Template:
 
 
 def read_template(template_id: int, body: Mapping[str, Any]) -> Template:
-    """A template from the request that makes one; 400 without a name or an image. Its hash is its content's."""
+    """A template from the request that makes one; 400 without a name or an image."""
     texts = {name: body.get(name) or "" for name in ("name", "image", "tag", "runtype", "onstart")}
     if not all(isinstance(text, str) for text in texts.values()):
         raise invalid(f"{', '.join(texts)} are texts")

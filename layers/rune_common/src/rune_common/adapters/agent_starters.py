@@ -25,7 +25,9 @@ class LocalAgents:
         self._run = run
 
     def start(self, task: AgentTask, *, timeout_seconds: int) -> None:
-        threading.Thread(target=self._guarded, args=(task,), name=f"attempt-{task.attempt_id}", daemon=True).start()
+        threading.Thread(
+            target=self._guarded, args=(task,), name=f"attempt-{task.attempt_id}", daemon=True
+        ).start()
 
     def _guarded(self, task: AgentTask) -> None:
         try:
@@ -88,7 +90,10 @@ class AwsAgents:
             },
             overrides={
                 "containerOverrides": [
-                    {"name": "agent", "environment": [{"name": "RUNE_TASK", "value": json.dumps(asdict(task))}]}
+                    {
+                        "name": "agent",
+                        "environment": [{"name": "RUNE_TASK", "value": json.dumps(asdict(task))}],
+                    }
                 ]
             },
         )

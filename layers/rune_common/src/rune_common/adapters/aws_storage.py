@@ -40,7 +40,10 @@ class KmsSealer:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         made = _call(
-            self._client().generate_data_key, KeyId=self._key_id, KeySpec="AES_256", EncryptionContext={"rune": context}
+            self._client().generate_data_key,
+            KeyId=self._key_id,
+            KeySpec="AES_256",
+            EncryptionContext={"rune": context},
         )
         wrapped, nonce = made["CiphertextBlob"], os.urandom(NONCE_BYTES)
         cipher = AESGCM(made["Plaintext"]).encrypt(nonce, plain, context.encode())
@@ -51,9 +54,16 @@ class KmsSealer:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         end = LENGTH_BYTES + int.from_bytes(sealed[:LENGTH_BYTES], "big")
-        wrapped, nonce, cipher = sealed[LENGTH_BYTES:end], sealed[end : end + NONCE_BYTES], sealed[end + NONCE_BYTES :]
+        wrapped, nonce, cipher = (
+            sealed[LENGTH_BYTES:end],
+            sealed[end : end + NONCE_BYTES],
+            sealed[end + NONCE_BYTES :],
+        )
         key = _call(
-            self._client().decrypt, KeyId=self._key_id, CiphertextBlob=wrapped, EncryptionContext={"rune": context}
+            self._client().decrypt,
+            KeyId=self._key_id,
+            CiphertextBlob=wrapped,
+            EncryptionContext={"rune": context},
         )
         try:
             return AESGCM(key["Plaintext"]).decrypt(nonce, cipher, context.encode())

@@ -105,7 +105,9 @@ class OllamaServer:
             tuple(str(item) for item in found) if isinstance(found, list) else None, next(lengths, None)
         )
 
-    def warm_up(self, model: str, *, context_window: int, timeout_seconds: int, stop: Callable[[], bool]) -> bool:
+    def warm_up(
+        self, model: str, *, context_window: int, timeout_seconds: int, stop: Callable[[], bool]
+    ) -> bool:
         """Ask for an empty generation, then see the model loaded. `stop` closes the call within a second."""
         until = time.monotonic() + timeout_seconds
         if self._loaded(model, context_window):
@@ -165,7 +167,9 @@ class OpenAiServer:
     def abilities(self, model: str) -> ModelAbilities:
         return ModelAbilities(None, None)
 
-    def warm_up(self, model: str, *, context_window: int, timeout_seconds: int, stop: Callable[[], bool]) -> bool:
+    def warm_up(
+        self, model: str, *, context_window: int, timeout_seconds: int, stop: Callable[[], bool]
+    ) -> bool:
         return True
 
 

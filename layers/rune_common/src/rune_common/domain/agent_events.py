@@ -16,7 +16,13 @@ ACTOR = "holmes"
 PULL_PROGRESS_MS = 2_000
 SUCCESSFUL = frozenset({"success", "no_data"})
 RESULT_STATUSES = frozenset({"success", "no_data", "error", "denied", "aborted"})
-_BADGES = (("bash", "RUN"), ("TodoWrite", "RECONCILE"), ("kubernetes_", "READ"), ("fetch_", "READ"), ("find", "SEARCH"))
+_BADGES = (
+    ("bash", "RUN"),
+    ("TodoWrite", "RECONCILE"),
+    ("kubernetes_", "READ"),
+    ("fetch_", "READ"),
+    ("find", "SEARCH"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,9 @@ class AgentLog:
     def drafts(self, event: DriverEvent) -> list[EventDraft]:
         """The log events that one driver event means; none for a heartbeat."""
         if event.event == EventName.HEARTBEAT:
-            self.model_call_begun |= _count(event.data.get("llm_calls")) > 0 or event.data.get("phase") == "llm"
+            self.model_call_begun |= (
+                _count(event.data.get("llm_calls")) > 0 or event.data.get("phase") == "llm"
+            )
             return []
         mapping = _MAPPINGS.get(event.event)
         return mapping(self, event) if mapping else []
@@ -67,7 +75,9 @@ class AgentLog:
         """The final answer, with whatever usage the driver reports beyond what its events did."""
         counted = success.result.get("token_usage") or {}
         usage = self._usage(
-            _count(counted.get("prompt_tokens")), _count(counted.get("completion_tokens")), _count(counted.get("llm_calls"))
+            _count(counted.get("prompt_tokens")),
+            _count(counted.get("completion_tokens")),
+            _count(counted.get("llm_calls")),
         )
         metadata = success.result.get("metadata") or {}
         payload = {
@@ -78,7 +88,10 @@ class AgentLog:
             "holmes": {"event": EventName.AI_ANSWER_END, "metadata": metadata},
             "span": {"name": "agent.ask", "status": "ok", "labels": {"model": self.model}},
         }
-        return [*self.close_open_calls(), self._draft("narrative", payload, duration_ms=duration_ms, usage=usage)]
+        return [
+            *self.close_open_calls(),
+            self._draft("narrative", payload, duration_ms=duration_ms, usage=usage),
+        ]
 
     def failed(self, failure: DriverFailure, *, duration_ms: float) -> list[EventDraft]:
         """The end of a leg that gave no answer."""
@@ -101,7 +114,11 @@ class AgentLog:
             self._pull_at = event.t_ms
         if event.event == EventName.LLM_RETRY:
             self.model_call_begun = True
-        payload = {"summary": _PROGRESS_SUMMARIES[event.event](event.data), "detail": event.data, "holmes": {"event": event.event}}
+        payload = {
+            "summary": _PROGRESS_SUMMARIES[event.event](event.data),
+            "detail": event.data,
+            "holmes": {"event": event.event},
+        }
         return [self._draft("run_progress", payload, seq=event.seq)]
 
     def _tool_call(self, event: DriverEvent) -> list[EventDraft]:
@@ -122,7 +139,9 @@ class AgentLog:
             "args_digest": hashlib.sha256(canonical_json(normalise(args, strict=False))).hexdigest(),
             "holmes": {"event": event.event, "turn": event.data.get("turn")},
         }
-        return [self._draft("tool_call", payload, seq=event.seq, call_id=call_id, usage=EventUsage(tool_calls=1))]
+        return [
+            self._draft("tool_call", payload, seq=event.seq, call_id=call_id, usage=EventUsage(tool_calls=1))
+        ]
 
     def _tool_result(self, event: DriverEvent) -> list[EventDraft]:
         result = event.data.get("result") or {}
@@ -134,27 +153,52 @@ class AgentLog:
         payload = {
             "summary": call.said if status == "success" else f"{call.said} ({status})",
             "data": result.get("data") if status in SUCCESSFUL else result.get("error") or result.get("data"),
-            "holmes": {"event": event.event, "turn": event.data.get("turn"), "description": event.data.get("description")},
+            "holmes": {
+                "event": event.event,
+                "turn": event.data.get("turn"),
+                "description": event.data.get("description"),
+            },
         }
         if isinstance(result.get("return_code"), int):
             payload["exit_code"] = result["return_code"]
         return [self._result(call_id, str(status), payload, event.t_ms - call.started, seq=event.seq)]
 
     def _result(
-        self, call_id: str, status: str, payload: Mapping[str, Any], duration_ms: float, *, seq: int | None = None
+        self,
+        call_id: str,
+        status: str,
+        payload: Mapping[str, Any],
+        duration_ms: float,
+        *,
+        seq: int | None = None,
     ) -> EventDraft:
         name = self._open.pop(call_id).name
-        full = {**payload, "call_id": call_id, "tool_name": name, "status": status, "span": _tool_span(name, status)}
+        full = {
+            **payload,
+            "call_id": call_id,
+            "tool_name": name,
+            "status": status,
+            "span": _tool_span(name, status),
+        }
         return self._draft("tool_result", full, seq=seq, call_id=call_id, duration_ms=max(0, duration_ms))
 
     def _message(self, event: DriverEvent) -> list[EventDraft]:
         self.model_call_begun = True
         found, message_id = [], f"{self.attempt_id}-{event.seq}"
         holmes = {"event": event.event, "turn": event.data.get("turn")}
-        for kind, key, extra in (("reasoning_summary", "reasoning", {}), ("narrative", "content", {"final": False})):
+        for kind, key, extra in (
+            ("reasoning_summary", "reasoning", {}),
+            ("narrative", "content", {"final": False}),
+        ):
             text = event.data.get(key)
             if text:
-                payload = {"summary": _first_line(text), "message_id": message_id, "text": text, "holmes": holmes, **extra}
+                payload = {
+                    "summary": _first_line(text),
+                    "message_id": message_id,
+                    "text": text,
+                    "holmes": holmes,
+                    **extra,
+                }
                 found.append(self._draft(kind, payload, key=f"{event.seq}.{key}"))
         return found
 
@@ -182,7 +226,12 @@ class AgentLog:
             return EventUsage()
         cost = cost_micro_usd(self.prices, self.model, input_tokens=added_in, output_tokens=added_out)
         return EventUsage(
-            added_in, added_out, added_calls, cost_micro_usd=cost or 0, unpriced=cost is None, model=self.model
+            added_in,
+            added_out,
+            added_calls,
+            cost_micro_usd=cost or 0,
+            unpriced=cost is None,
+            model=self.model,
         )
 
     def _draft(
@@ -213,7 +262,9 @@ class AgentLog:
 _PROGRESS_SUMMARIES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     EventName.AGENT_STARTING: lambda data: "agent is starting",
     EventName.AGENT_READY: lambda data: f"agent is ready after {_count(data.get('startup_ms')) / 1000:.1f} s",
-    EventName.PREFLIGHT: lambda data: f"preflight {data.get('check', '')}: {'ok' if data.get('ok') else 'failed'}",
+    EventName.PREFLIGHT: lambda data: (
+        f"preflight {data.get('check', '')}: {'ok' if data.get('ok') else 'failed'}"
+    ),
     EventName.PULL_PROGRESS: lambda data: "model is being pulled",
     EventName.LLM_RETRY: lambda data: f"model call is tried again (attempt {data.get('attempt', '?')})",
     EventName.WARNING: lambda data: f"warning: {data.get('code', '')}",
@@ -246,7 +297,12 @@ def aborted_call(call_id: str, tool_name: str) -> EventDraft:
 def _tool_span(tool_name: str, status: str) -> dict[str, Any]:
     failed = {} if status in SUCCESSFUL else {"error_type": f"tool_{status}"}
     state = "error" if failed else "ok"
-    return {"name": "agent.tool_call", "status": state, "labels": {"tool": tool_name, "status": status}, **failed}
+    return {
+        "name": "agent.tool_call",
+        "status": state,
+        "labels": {"tool": tool_name, "status": status},
+        **failed,
+    }
 
 
 def _count(value: object) -> int:

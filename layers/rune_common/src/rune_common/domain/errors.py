@@ -65,7 +65,9 @@ class InvalidRequest(RuneError):
     code = "invalid_request"
 
     def __init__(self, *problems: FieldProblem) -> None:
-        super().__init__(f"invalid request: {problems[0].field} {problems[0].message}" if problems else self.code)
+        super().__init__(
+            f"invalid request: {problems[0].field} {problems[0].message}" if problems else self.code
+        )
         self.problems = problems
 
 

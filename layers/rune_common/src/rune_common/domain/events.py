@@ -44,7 +44,13 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "budget_warning",
         "budget_stop",
     ),
-    "findings": ("finding_opened", "finding_updated", "finding_resurfaced", "finding_resolved", "gate_result"),
+    "findings": (
+        "finding_opened",
+        "finding_updated",
+        "finding_resurfaced",
+        "finding_resolved",
+        "gate_result",
+    ),
     "loop": ("loop_started", "iteration_started", "iteration_completed", "loop_stopped"),
     "git": ("git_checkpoint_started", "git_checkpoint_completed", "git_checkpoint_failed"),
     "artifact": ("artifact_added",),
@@ -149,7 +155,9 @@ def total_usage(before: UsageTotals, added: Iterable[EventUsage]) -> UsageTotals
             output_tokens=total.output_tokens + use.output_tokens,
             llm_calls=total.llm_calls + use.llm_calls,
             tool_calls=total.tool_calls + use.tool_calls,
-            cost_micro_usd=(total.cost_micro_usd or 0) + use.cost_micro_usd if priced else total.cost_micro_usd,
+            cost_micro_usd=(total.cost_micro_usd or 0) + use.cost_micro_usd
+            if priced
+            else total.cost_micro_usd,
             unpriced=total.unpriced or use.unpriced,
         )
     return total
@@ -166,7 +174,9 @@ def epoch_ms(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
-def append_event(head: LogHead, draft: EventDraft, *, now_ms: int, redactor: Redacting) -> tuple[Event, LogHead]:
+def append_event(
+    head: LogHead, draft: EventDraft, *, now_ms: int, redactor: Redacting
+) -> tuple[Event, LogHead]:
     """Give a draft its place: normalise, redact, canonicalise, link (runs-api.md 3.3, 3.5).
 
     `ts` never goes back. Raises LogClosed after a terminal event and ValueError for an unknown type.
@@ -183,7 +193,8 @@ def append_event(head: LogHead, draft: EventDraft, *, now_ms: int, redactor: Red
     envelope["payload"] = _with_summary(payload, draft.type)
     if redactions:
         envelope["redactions"] = [
-            {"pointer": f"/payload{each.pointer}", "rule": each.rule, "count": each.count} for each in redactions
+            {"pointer": f"/payload{each.pointer}", "rule": each.rule, "count": each.count}
+            for each in redactions
         ]
     link = link_hash(head.last_hash, leaf_hash(canonical_json(envelope)))
     body = canonical_json({**envelope, "prev_hash": head.last_hash, "hash": link})
@@ -212,7 +223,9 @@ def _envelope(head: LogHead, draft: EventDraft, family: str, sequence: int, ts: 
         "usage": usage.document(),
     }
     optional = {"producer_key": draft.producer_key, "call_id": draft.call_id, "stage": draft.stage}
-    return envelope | {name: normalise(value, strict=False) for name, value in optional.items() if value is not None}
+    return envelope | {
+        name: normalise(value, strict=False) for name, value in optional.items() if value is not None
+    }
 
 
 def _with_summary(payload: dict[str, Any], type_: str) -> dict[str, Any]:

@@ -37,6 +37,11 @@ def fit_payload(payload: Mapping[str, Any]) -> tuple[dict[str, Any], list[Spille
     return found, spilled
 
 
+def artifact_key(tenant: str, run_id: str, artifact_id: str) -> str:
+    """Where an artifact's bytes are, in the blob store."""
+    return f"{tenant}/{run_id}/artifacts/{artifact_id}"
+
+
 def _copy(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _copy(item) for key, item in value.items()}

@@ -199,7 +199,9 @@ class ModelServer(Protocol):
 
     def abilities(self, model: str) -> ModelAbilities: ...
 
-    def warm_up(self, model: str, *, context_window: int, timeout_seconds: int, stop: Callable[[], bool]) -> bool:
+    def warm_up(
+        self, model: str, *, context_window: int, timeout_seconds: int, stop: Callable[[], bool]
+    ) -> bool:
         """Load the model with the context size used later; False when it was not loaded in time or stopped."""
         ...
 

@@ -62,7 +62,11 @@ def _ended(run: Run, state: RunState, outcome: Outcome, now_ms: int) -> Run:
 
 
 def _terminal_event(run: Run, outcome: Outcome) -> EventDraft:
-    failed = ("run_failed", "failed", *_FAILED_ENDS.get(run.error_code or "", ("failed", "infra_error", "ERROR")))
+    failed = (
+        "run_failed",
+        "failed",
+        *_FAILED_ENDS.get(run.error_code or "", ("failed", "infra_error", "ERROR")),
+    )
     kind, status, reason, stop_class, stop_code = _ENDS.get(run.state, failed)
     payload: dict[str, Any] = {
         "summary": run.message,

@@ -168,7 +168,9 @@ class Run:
         if self.terminal:
             return None
         if self.state is RunState.QUEUED:
-            return self.updated_at + QUEUE_PATIENCE_MS if self.holds_slot else self.created_at + SLOT_PATIENCE_MS
+            return (
+                self.updated_at + QUEUE_PATIENCE_MS if self.holds_slot else self.created_at + SLOT_PATIENCE_MS
+            )
         if self.heartbeat_at is not None:
             return self.heartbeat_at + HEARTBEAT_PATIENCE_MS
         return (self.deadline_at or self.updated_at) + HEARTBEAT_PATIENCE_MS

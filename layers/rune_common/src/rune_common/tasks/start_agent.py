@@ -15,7 +15,9 @@ def task(event: Mapping[str, Any], services: Services) -> dict[str, Any]:
     The attempt's id follows from the token, so a repeated invocation begins no new attempt.
     """
     token = event["task_token"]
-    started = AgentTask(event["tenant"], event["run_id"], hashlib.sha256(token.encode()).hexdigest()[:16], token)
+    started = AgentTask(
+        event["tenant"], event["run_id"], hashlib.sha256(token.encode()).hexdigest()[:16], token
+    )
     start_attempt(
         started,
         runs=services.runs,

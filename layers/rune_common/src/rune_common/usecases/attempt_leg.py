@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from rune_common.domain.agent_events import AgentLog
-from rune_common.domain.driver_protocol import DriverCall, DriverFailure, DriverSuccess, DriverTransport, failure
+from rune_common.domain.driver_protocol import (
+    DriverCall,
+    DriverFailure,
+    DriverSuccess,
+    DriverTransport,
+    failure,
+)
 from rune_common.domain.events import EventDraft, Redacting
 from rune_common.domain.ports import AgentTask, BlobStore, Clock, RunRequest, RunStore, TaskCallbacks
 from rune_common.domain.runs import Run
@@ -51,7 +57,9 @@ class AttemptLeg:
         self._stopped_by: str | None = None
         self._call: DriverCall | None = None
         self._lock = threading.Lock()
-        self._writer = AttemptLog(task, runs=runs, blobs=blobs, clock=clock, redactor=redactor, stop=self.stop)
+        self._writer = AttemptLog(
+            task, runs=runs, blobs=blobs, clock=clock, redactor=redactor, stop=self.stop
+        )
         self._watch = AttemptWatch(
             task, runs=runs, callbacks=callbacks, clock=clock, stop=self.stop, poll_seconds=poll_seconds
         )
@@ -73,7 +81,9 @@ class AttemptLeg:
         self._writer.start()
         self._watch.start()
         try:
-            ended = self._follow(driver, driver_params(run, request, folder, timeout_seconds=deadline), deadline)
+            ended = self._follow(
+                driver, driver_params(run, request, folder, timeout_seconds=deadline), deadline
+            )
         finally:
             self._watch.close()
             self._writer.close()

@@ -13,8 +13,8 @@ from rune_common.domain.errors import AttemptSuperseded, RuneError
 from rune_common.domain.events import EventDraft, Redacting
 from rune_common.domain.ports import AgentTask, BlobStore, Clock, RunStore
 from rune_common.domain.runs import Run, RunState
-from rune_common.usecases.fit_draft import fit_draft
 from rune_common.usecases.change_run import Proposal, change_run
+from rune_common.usecases.fit_draft import fit_draft
 
 logger = logging.getLogger("rune.attempts")
 
@@ -100,7 +100,9 @@ class AttemptLog:
         def decide(run: Run) -> Proposal:
             owned_by(run, self._task.attempt_id)
             phase = replace(
-                run, heartbeat_at=self._clock(), model_call_begun=run.model_call_begun or self.model_call_begun
+                run,
+                heartbeat_at=self._clock(),
+                model_call_begun=run.model_call_begun or self.model_call_begun,
             )
             return Proposal(phase, drafts)
 

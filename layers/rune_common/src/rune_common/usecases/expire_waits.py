@@ -12,7 +12,13 @@ PAGE = 500
 
 
 def expire_waits(
-    *, runs: RunStore, executions: ExecutionStarter, clock: Clock, redactor: Redacting, owner: str, max_running: int
+    *,
+    runs: RunStore,
+    executions: ExecutionStarter,
+    clock: Clock,
+    redactor: Redacting,
+    owner: str,
+    max_running: int,
 ) -> int:
     """Look at every run that is due: start what may start, end what was lost. How many were ended."""
     ended, waiting = 0, dict[str, None]()

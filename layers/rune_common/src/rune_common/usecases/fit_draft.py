@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rune_common.domain.canonical import normalise
 from rune_common.domain.events import EventDraft, Redacting
-from rune_common.domain.payloads import fit_payload
+from rune_common.domain.payloads import artifact_key, fit_payload
 from rune_common.domain.ports import BlobStore
 
 
@@ -21,8 +21,3 @@ def fit_draft(
     for part in spilled:
         blobs.put(artifact_key(tenant, run_id, part.artifact_id), part.content)
     return replace(draft, payload=payload, redactions=(*draft.redactions, *found))
-
-
-def artifact_key(tenant: str, run_id: str, artifact_id: str) -> str:
-    """Where an artifact's bytes are, in the blob store."""
-    return f"{tenant}/{run_id}/artifacts/{artifact_id}"

@@ -83,7 +83,9 @@ class _Phase:
                 "detail": {"code": code},
                 "span": {"name": "job.warning", "status": "ok", "labels": {"code": code}},
             }
-            return Proposal(replace(run, warnings=(*run.warnings, code)), [EventDraft("run_progress", payload)])
+            return Proposal(
+                replace(run, warnings=(*run.warnings, code)), [EventDraft("run_progress", payload)]
+            )
 
         self._change(decide)
 
@@ -157,7 +159,9 @@ def _check_model(server: ModelServer, phase: _Phase) -> int:
 def _warm_up(server: ModelServer, phase: _Phase, document: Mapping[str, Any], window: int) -> None:
     phase.begin("warm_up", "warming up model")
     seconds = int(document.get("backend_warmup_timeout") or WARM_UP_SECONDS)
-    loaded = server.warm_up(phase.run.model, context_window=window, timeout_seconds=seconds, stop=phase.stopping)
+    loaded = server.warm_up(
+        phase.run.model, context_window=window, timeout_seconds=seconds, stop=phase.stopping
+    )
     if phase.stopping():
         raise RunCancelled(phase.run.run_id)
     if not loaded:

@@ -9,9 +9,9 @@ from typing import Any
 from rune_common.domain.access import Principal
 from rune_common.domain.errors import RunNotFound
 from rune_common.domain.jobs import JobRecord, checked_job_id, job_record
+from rune_common.domain.payloads import artifact_key
 from rune_common.domain.ports import BlobStore, RunStore
 from rune_common.domain.runs import Run
-from rune_common.usecases.fit_draft import artifact_key
 
 _MARKER = re.compile(r"\[REDACTED:[a-z_]{1,32}\]")
 

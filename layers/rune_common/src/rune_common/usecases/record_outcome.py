@@ -23,7 +23,9 @@ NEVER_STARTED = Outcome(RunState.FAILED, "START_FAILED", "job could not be start
 TIMED_OUT = Outcome(RunState.FAILED, RUN_DEADLINE.run, RUN_TIMED_OUT)
 
 
-def note_failure(tenant: str, run_id: str, failure: RunFailure, *, runs: RunStore, clock: Clock, redactor: Redacting) -> None:
+def note_failure(
+    tenant: str, run_id: str, failure: RunFailure, *, runs: RunStore, clock: Clock, redactor: Redacting
+) -> None:
     """Keep why a step failed, for `record_outcome`: a state machine carries only the error's name."""
 
     def decide(run: Run) -> Proposal | None:

@@ -14,7 +14,13 @@ NOBODY = ""
 
 
 def recover_runs(
-    *, runs: RunStore, executions: ExecutionStarter, clock: Clock, redactor: Redacting, owner: str, max_running: int
+    *,
+    runs: RunStore,
+    executions: ExecutionStarter,
+    clock: Clock,
+    redactor: Redacting,
+    owner: str,
+    max_running: int,
 ) -> int:
     """Take up what this engine was doing when it ended. Runs of other engines are left alone.
 

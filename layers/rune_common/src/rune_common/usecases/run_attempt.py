@@ -18,7 +18,15 @@ from rune_common.domain.driver_protocol import (
 from rune_common.domain.errors import AttemptSuperseded, RunNotFound
 from rune_common.domain.events import Redacting, total_usage
 from rune_common.domain.kubeconfig_secrets import kubeconfig_secrets
-from rune_common.domain.ports import AgentTask, BlobStore, Clock, RunRequest, RunStore, TaskCallbacks, Workspaces
+from rune_common.domain.ports import (
+    AgentTask,
+    BlobStore,
+    Clock,
+    RunRequest,
+    RunStore,
+    TaskCallbacks,
+    Workspaces,
+)
 from rune_common.domain.prices import PriceBook
 from rune_common.domain.runs import Outcome, Run, RunState
 from rune_common.usecases.attempt_leg import AttemptLeg, LegEnd
@@ -93,7 +101,9 @@ def _claim(task: AgentTask, ports: AttemptPorts) -> Run:
     )
 
 
-def _store(task: AgentTask, ports: AttemptPorts, request: RunRequest, end: LegEnd, redactor: Redacting) -> Run:
+def _store(
+    task: AgentTask, ports: AttemptPorts, request: RunRequest, end: LegEnd, redactor: Redacting
+) -> Run:
     def decide(run: Run) -> Proposal:
         owned_by(run, task.attempt_id)
         alive = replace(
