@@ -41,7 +41,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides
     threading.Thread(target=_end_with_server, name="lifeline", daemon=True).start()
     work(settings, stop)
-    os._exit(0)  # attempts still running have processes that end with this one
+    os._exit(0)  # the drivers of attempts that still run end with this process
 
 
 def work(settings: Settings, stop: threading.Event) -> None:
