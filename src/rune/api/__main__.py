@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from types import FrameType
 from typing import NoReturn
@@ -21,14 +22,23 @@ def serve(host: str, port: int) -> int:
         # Only their hashes are kept from here on, and no process that is started sees them.
         os.environ.pop("RUNE_API_TOKENS", None)
         configure_logging(settings.log_level)
-        with local_stack(settings, os.environ) as found:
-            return _listen(found, host, port)
+        with _listener(host, port) as listener, local_stack(settings, os.environ) as found:
+            return _answer(found, listener)
     except Misconfigured as exc:
         print(f"rune: {exc}", file=sys.stderr)
         return 1
 
 
-def _listen(settings: Settings, host: str, port: int) -> int:
+def _listener(host: str, port: int) -> socket.socket:
+    """Take the port before anything is started; port 0 takes a free one. Raises Misconfigured."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as exc:
+        raise Misconfigured(f"cannot listen on {host}:{port}: {exc.strerror}") from exc
+
+
+def _answer(settings: Settings, listener: socket.socket) -> int:
     import uvicorn
 
     from rune_common.http.app import make_app
@@ -39,8 +49,6 @@ def _listen(settings: Settings, host: str, port: int) -> int:
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            host=host,
-            port=port,
             lifespan="off",
             access_log=False,
             log_config=None,
@@ -49,8 +57,10 @@ def _listen(settings: Settings, host: str, port: int) -> int:
             timeout_graceful_shutdown=5,
         )
     )
-    print(f"Rune listens on http://{host}:{port}", file=sys.stderr, flush=True)
-    server.run()
+    host, port, *_ = listener.getsockname()
+    shown = f"[{host}]" if ":" in host else host
+    print(f"Rune listens on http://{shown}:{port}", file=sys.stderr, flush=True)
+    server.run(sockets=[listener])
     return 0 if server.started else 1
 
 

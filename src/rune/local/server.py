@@ -44,7 +44,10 @@ def local_stack(settings: Settings, environ: Mapping[str, str]) -> Iterator[Sett
     data = DataDir(Path(settings.data_dir).absolute())
     with data.lock():
         found = replace(
-            settings, data_dir=str(data.path), deployment_id=settings.deployment_id or data.deployment_id()
+            settings,
+            data_dir=str(data.path),
+            work_dir=str(data.path / "work"),
+            deployment_id=settings.deployment_id or data.deployment_id(),
         )
         with _database(found, data) as endpoint:
             found = replace(found, dynamodb_endpoint=endpoint)

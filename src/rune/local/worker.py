@@ -17,6 +17,7 @@ from rune.local.engine import REGION, Engine, machine_arn
 from rune.local.functions import ROOT, load_function
 from rune.local.logs import configure_logging
 from rune.local.pump import StreamPump
+from rune_common.adapters.workspace import clear_workspaces
 from rune_common.settings import Settings
 from rune_common.usecases.recover_runs import recover_runs
 
@@ -48,6 +49,8 @@ def work(settings: Settings, stop: threading.Event) -> None:
     """Recover, then deliver the stream and sweep until `stop`."""
     from rune_common.tasks import lambda_entry
 
+    # The folder is this worker's: its server holds the data folder's lock, and there is one worker at a time.
+    clear_workspaces(settings.work_dir)
     engine = Engine(ROOT / "statemachines", {name: load_function(name) for name in TASKS})
     lambda_entry.use_step_functions(engine.client)
     services = lambda_entry.services()

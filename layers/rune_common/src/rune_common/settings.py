@@ -40,6 +40,9 @@ class Settings:
         "RUNE_BLOBS_BUCKET", "", "S3 bucket; empty: files under the data folder", "runs-api.md 13"
     )
     data_dir: str = setting("RUNE_DATA_DIR", ".rune", "the local stack's state", "design.md 8")
+    work_dir: str = setting(
+        "RUNE_WORK_DIR", "", "folder of running agents' private files; empty: the temporary one", "holmes-driver.md 1.3"
+    )
     deployment_id: str = setting(
         "RUNE_DEPLOYMENT_ID",
         "",
@@ -51,6 +54,9 @@ class Settings:
     )
     run_agent_machine_arn: str = setting(
         "RUNE_RUN_AGENT_MACHINE_ARN", "", "state machine of agent runs", "design.md 7"
+    )
+    run_benchmark_machine_arn: str = setting(
+        "RUNE_RUN_BENCHMARK_MACHINE_ARN", "", "state machine of benchmarks, instances and estimates", "design.md 7"
     )
     agent_launcher: str = setting(
         "RUNE_AGENT_LAUNCHER",
@@ -113,6 +119,67 @@ class Settings:
     default_model: str = setting(
         "RUNE_DEFAULT_MODEL", "llama3.1:8b", "model when a request names none", "jobs-api.md 4.3"
     )
+    vastai_template: str = setting(
+        "RUNE_VASTAI_TEMPLATE", "c166c11f035d3a97871a23bd32ca6aba", "Vast.ai template when a request names none",
+        "jobs-api.md 4.3",
+    )  # fmt: skip
+    vastai_max_dph: float = setting(
+        "RUNE_VASTAI_MAX_DPH", 3.0, "highest price in $/h when a request names none", "jobs-api.md 4.3"
+    )
+    spend_limit_per_job_usd: float = setting(
+        "RUNE_SPEND_LIMIT_PER_JOB_USD", 5.0, "what one job may cost; tenants can only lower it", "jobs-api.md 7.3"
+    )
+    spend_limit_per_day_usd: float = setting(
+        "RUNE_SPEND_LIMIT_PER_DAY_USD", 25.0, "what a tenant's jobs may cost in a day", "jobs-api.md 7.3"
+    )
+    disabled_kinds: tuple[str, ...] = setting(
+        "RUNE_DISABLED_KINDS", (), "job kinds that are refused", "jobs-api.md 4.3"
+    )
+    gpu_providers: tuple[str, ...] = setting(
+        "RUNE_GPU_PROVIDERS", (), "`vastai` where its key is held by the workers only", "jobs-api.md 6.1"
+    )
+    vast_api_key: str = setting("VAST_API_KEY", "", "key of the Vast.ai account", "jobs-api.md 6.1", secret=True)
+    vastai_base_url: str = setting(
+        "RUNE_VASTAI_BASE_URL", "https://console.vast.ai", "the provider's API", "jobs-api.md 6.1"
+    )
+    vastai_timeout: float = setting(
+        "RUNE_VASTAI_TIMEOUT", 30.0, "seconds that one call of the provider may take", "jobs-api.md 6.1"
+    )
+    vastai_min_interval: float = setting(
+        "RUNE_VASTAI_MIN_INTERVAL", 1.0, "seconds between two calls of one endpoint", "jobs-api.md 6.1"
+    )
+    vastai_poll_seconds: int = setting(
+        "RUNE_VASTAI_POLL_SECONDS", 10, "seconds between two looks at an instance", "jobs-api.md 6.4"
+    )
+    vastai_boot_timeout: int = setting(
+        "RUNE_VASTAI_BOOT_TIMEOUT", 900, "seconds until an instance must run", "jobs-api.md 6.4"
+    )
+    vastai_ready_timeout: int = setting(
+        "RUNE_VASTAI_READY_TIMEOUT", 300, "seconds until its model server must answer", "jobs-api.md 6.4"
+    )
+    vastai_search_type: str = setting(
+        "RUNE_VASTAI_SEARCH_TYPE", "on-demand", "how a search names its kind: `on-demand` or `ondemand`",
+        "jobs-api.md 6.1",
+    )  # fmt: skip
+    vastai_env_format: str = setting(
+        "RUNE_VASTAI_ENV_FORMAT", "object", "form of an instance's environment: `object` or `string`",
+        "jobs-api.md 6.1",
+    )  # fmt: skip
+    vastai_list_api: str = setting(
+        "RUNE_VASTAI_LIST_API", "v1", "version of the list of instances: `v1` or `v0`", "jobs-api.md 6.1"
+    )
+    vastai_ram_unit: str = setting(
+        "RUNE_VASTAI_RAM_UNIT", "mb", "unit of GPU memory in a search: `mb` or `gb`", "jobs-api.md 6.1"
+    )
+    vastai_image: str = setting(
+        "RUNE_VASTAI_IMAGE", "ollama/ollama", "image of an instance without a template", "jobs-api.md 6.3"
+    )
+    vastai_recheck_seconds: int = setting(
+        "RUNE_VASTAI_RECHECK_SECONDS", 30, "wait before an unanswered create is looked for again", "jobs-api.md 6.3"
+    )
+    github_app_scanner: str = setting(
+        "RUNE_GITHUB_APP_SCANNER", "secrets", "scanner of pull requests when a tenant sets none", "runs-api.md 12"
+    )
     backend_allowlist: tuple[str, ...] = setting(
         "RUNE_BACKEND_ALLOWLIST", (), "hosts and CIDRs that model servers may have", "jobs-api.md 5.1"
     )
@@ -156,6 +223,12 @@ class Settings:
         "JSON file: model to input and output price per million tokens",
         "holmes-driver.md 2.5",
     )
+    price_table: str = setting(
+        "RUNE_PRICE_TABLE",
+        "",
+        "JSON file: cloud to $/h by instance type, over the built-in prices",
+        "jobs-api.md 7.1",
+    )
     path: str = setting(
         "PATH", "/usr/local/bin:/usr/bin:/bin", "where the driver finds its tools", "jobs-api.md 14"
     )
@@ -197,6 +270,24 @@ class Settings:
             for each in dataclasses.fields(self)
             if not each.metadata["secret"]
         }
+
+    def tenant_defaults(self) -> dict[str, Any]:
+        """The operator's values of the keys that a tenant may set (jobs-api.md 12)."""
+        found = {
+            "template_hash": self.vastai_template,
+            "max_dph": self.vastai_max_dph,
+            "backend_url": self.backend_url,
+            "model": self.default_model,
+            "spend_limit_per_job_usd": self.spend_limit_per_job_usd,
+            "spend_limit_per_day_usd": self.spend_limit_per_day_usd,
+            "github_app_scanner": self.github_app_scanner,
+        }
+        return {name: value for name, value in found.items() if value != ""}
+
+    @property
+    def rents_gpus(self) -> bool:
+        """Whether jobs may ask for a GPU: here, or where the workers are, the provider's key is known."""
+        return bool(self.vast_api_key) or "vastai" in self.gpu_providers
 
     @property
     def on_aws(self) -> bool:

@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING, Any
 from rune_common.adapters.ids import new_run_id
 from rune_common.adapters.kubeconfig_yaml import YamlKubeconfigs
 from rune_common.adapters.lazy_redactor import LazyRedactor
+from rune_common.adapters.memory_quotes import MemoryGpuQuotes
+from rune_common.adapters.memory_settings import MemorySettingsStore
+from rune_common.adapters.memory_spend import MemorySpendLedger
 from rune_common.domain.access import FailureWindow, RateLimiter, TokenStore
 from rune_common.domain.addresses import AddressPolicy
 from rune_common.domain.errors import Misconfigured
 from rune_common.domain.events import Redacting
+from rune_common.domain.finops import GpuQuotes
 from rune_common.domain.ports import (
     AgentStarter,
     AgentTask,
@@ -30,6 +34,9 @@ from rune_common.domain.ports import (
     Sealer,
     TaskCallbacks,
 )
+from rune_common.domain.price_tables import PriceTable
+from rune_common.domain.spend import SpendLedger
+from rune_common.domain.tenant_settings import SettingsStore
 from rune_common.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,6 +66,10 @@ class Services:
     cursor_key: bytes = b""
     kubeconfigs: Kubeconfigs = field(default_factory=YamlKubeconfigs)
     redactor: Redacting = field(default_factory=LazyRedactor)
+    tenant_settings: SettingsStore = field(default_factory=MemorySettingsStore)
+    spend: SpendLedger = field(default_factory=MemorySpendLedger)
+    gpu_quotes: GpuQuotes = field(default_factory=MemoryGpuQuotes)
+    price_table: PriceTable = field(default_factory=PriceTable)
     clock: Clock = system_clock
     new_id: NewId = new_run_id
     sleep: Callable[[float], None] = time.sleep
@@ -76,8 +87,12 @@ def wire(settings: Settings, step_functions: Callable[[], Any] | None = None) ->
     """
     from rune_common.adapters.cached_failure_window import CachedFailureWindow
     from rune_common.adapters.dynamodb import DynamoFailureWindow, DynamoRunStore, DynamoTokenStore, connect
+    from rune_common.adapters.dynamodb_quotes import DynamoGpuQuotes
+    from rune_common.adapters.dynamodb_settings import DynamoSettingsStore
+    from rune_common.adapters.dynamodb_spend import DynamoSpendLedger
     from rune_common.adapters.memory_access import MemoryRateLimiter
     from rune_common.adapters.model_servers import HttpModelServers
+    from rune_common.adapters.price_table_file import read_price_table
     from rune_common.adapters.seeded_tokens import SeededTokenStore
     from rune_common.adapters.stepfunctions import StepFunctionsCallbacks, StepFunctionsExecutions
 
@@ -104,6 +119,10 @@ def wire(settings: Settings, step_functions: Callable[[], Any] | None = None) ->
         cluster_policy=AddressPolicy(settings.cluster_allowlist),
         cursor_key=cursor_key,
         kubeconfigs=YamlKubeconfigs(settings.kubeconfig_dirs),
+        tenant_settings=DynamoSettingsStore(settings.runs_table, tables),
+        spend=DynamoSpendLedger(settings.runs_table, tables, retention_days=settings.retention_days),
+        gpu_quotes=DynamoGpuQuotes(settings.runs_table, tables),
+        price_table=read_price_table(settings.price_table),
     )
 
 
@@ -122,7 +141,7 @@ def attempt(
         blobs=blobs,
         driver=StdioDriver(_driver_command(settings), _driver_environment(settings)),
         callbacks=callbacks,
-        workspaces=TemporaryWorkspaces(),
+        workspaces=TemporaryWorkspaces(settings.work_dir),
         clock=system_clock,
         redactor_for=Redactor,
         prices=read_price_book(settings.price_book),

@@ -148,7 +148,8 @@ class AgentLog:
         call_id = str(event.data.get("tool_call_id", ""))
         if result.get("status") == "approval_required" or call_id not in self._open:
             return []
-        status = result.get("status") if result.get("status") in RESULT_STATUSES else "error"
+        status = "denied" if result.get("denied") or event.data.get("denied") else result.get("status")
+        status = status if status in RESULT_STATUSES else "error"
         call = self._open[call_id]
         payload = {
             "summary": call.said if status == "success" else f"{call.said} ({status})",
