@@ -30,7 +30,10 @@ TOKEN = "sample-token-of-at-least-32-characters"
 
 def measure(quick: bool) -> dict[str, float]:
     """Milliseconds of CPU, and the ratios of the sums."""
-    with tempfile.TemporaryDirectory(prefix="rune-bench-") as folder, deployed_tables(Path(folder)) as endpoint:
+    with (
+        tempfile.TemporaryDirectory(prefix="rune-bench-") as folder,
+        deployed_tables(Path(folder)) as endpoint,
+    ):
         environment = _environment(Path(folder), endpoint)
         for kind in KINDS:
             _start(kind, environment)  # not counted: it writes the bytecode that the others load

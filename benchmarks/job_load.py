@@ -69,11 +69,19 @@ class Client(asyncio.Protocol):
         self._transport.close()
 
 
+def job_document(model_server: str) -> dict[str, str]:
+    """A job whose model server is asked only whether it answers, which its type needs no model for."""
+    return {
+        "question": "What is wrong?",
+        "backend_type": "openai",
+        "backend_url": model_server,
+        "model": "instant",
+    }
+
+
 def submission(model_server: str) -> bytes:
-    """A whole request. An OpenAI-compatible server is asked only whether it answers, so the queue drains soon."""
-    body = json.dumps(
-        {"question": "What is wrong?", "backend_type": "openai", "backend_url": model_server, "model": "instant"}
-    ).encode()
+    """A whole request on a connection that is kept."""
+    body = json.dumps(job_document(model_server)).encode()
     head = (
         f"POST /v1/jobs/agentic-agent HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"

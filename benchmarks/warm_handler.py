@@ -99,7 +99,12 @@ def _handlers() -> tuple[Handler, Handler]:
     from rune_common.http.lambda_entry import http_function
     from rune_common.http.routes import read_job, submit_job
 
-    settings = {**NO_LIMITS, "RUNE_ENV": "bench", "RUNE_API_TOKENS": f"default:{TOKEN}"}
+    settings = {
+        **NO_LIMITS,
+        "RUNE_ENV": "bench",
+        "RUNE_CURSOR_KEY": "0" * 32,
+        "RUNE_API_TOKENS": f"default:{TOKEN}",
+    }
     tables = HeldTables()
 
     def build(settings: Settings) -> Services:

@@ -54,6 +54,11 @@ class Function:
         shared = template()["Globals"]["Function"]["Environment"]["Variables"]
         return {**shared, **self.properties.get("Environment", {}).get("Variables", {})}
 
+    @property
+    def streams(self) -> bool:
+        """Whether it is a web server behind the Web Adapter."""
+        return self.properties.get("Handler") == "run.sh"
+
     def events(self, kind: str) -> list[dict[str, Any]]:
         every = self.properties.get("Events", {}).values()
         return [event["Properties"] for event in every if event["Type"] == kind]

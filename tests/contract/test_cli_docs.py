@@ -54,6 +54,11 @@ def test_debug_and_json_may_stand_after_every_command(name):
 def test_the_commands_of_this_stage_are_there():
     assert set(COMMANDS) == {
         "run-agentic-agent",
+        "vastai-list-models",
+        "ollama-list-models",
+        "llm-list-models",
+        "estimate",
+        "simulate",
         "jobs list",
         "jobs get",
         "jobs cancel",

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from tests.contract.deployment import functions, resources, template, values
 
-READERS = {"list_jobs", "read_job", "read_job_events"}
+READERS = {"list_jobs", "read_job", "read_job_events", "simulate_finops"}
+SETTINGS_READERS = {"read_settings", "export_settings", "list_profiles", "read_profile"}
+SETTINGS_WRITERS = {"change_settings", "create_profile", "delete_profile"}
 RUNS_READ = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
 RUNS_WRITE = {"dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
 SAM_RIGHTS = {
@@ -77,6 +79,34 @@ def test_a_reading_function_cannot_write_a_run(folder: str) -> None:
         if "dynamodb:UpdateItem" in actions(each)
     ]
     assert [each["Resource"] for each in writing] == [{"Fn::GetAtt": ["IdentityTable", "Arn"]}]
+
+
+def settings_actions(policy: str) -> set[str]:
+    """What a policy of settings allows, all of it on the runs table."""
+    document = template()["Resources"][policy]["Properties"]["PolicyDocument"]
+    assert {str(each["Resource"]) for each in document["Statement"]} == {
+        str({"Fn::GetAtt": ["RunsTable", "Arn"]})
+    }
+    return {action for each in document["Statement"] for action in actions(each)}
+
+
+def policies(folder: str) -> list[str]:
+    found = next(each for each in functions() if each.folder == folder).properties["Policies"]
+    return [policy["Ref"] for policy in found]
+
+
+def test_functions_of_settings_read_one_item_and_only_some_change_it() -> None:
+    assert settings_actions("ReadSettingsPolicy") == {"dynamodb:GetItem"}
+    assert settings_actions("ChangeSettingsPolicy") == {"dynamodb:GetItem", "dynamodb:UpdateItem"}
+    for folder in SETTINGS_READERS:
+        assert policies(folder) == ["AuthenticatePolicy", "ReadSettingsPolicy"]
+    for folder in SETTINGS_WRITERS:
+        assert policies(folder) == ["AuthenticatePolicy", "ChangeSettingsPolicy"]
+
+
+def test_lists_of_models_need_no_rights_but_to_authenticate() -> None:
+    for folder in ("list_vastai_models", "list_llm_models"):
+        assert policies(folder) == ["AuthenticatePolicy"]
 
 
 def test_only_functions_that_authenticate_may_use_the_identity_table() -> None:

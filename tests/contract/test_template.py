@@ -19,7 +19,9 @@ from rune_common.http.routes import ROUTERS
 from rune_common.settings import Settings
 
 FOLDERS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
-ENTRIES = {"http_function", "task_function", "stream_function"}
+ENTRIES = {"http_function", "task_function", "stream_function", "serve"}
+STREAMS = {function.folder for function in functions() if function.streams}
+ADAPTER_VARIABLES = ("AWS_LAMBDA_EXEC_WRAPPER", "AWS_LWA_")
 CONTRACT_VARIABLES = [
     "AWS_ENDPOINT_URL_DYNAMODB",
     "RUNE_AGENT_PYTHON",
@@ -39,15 +41,21 @@ CONTRACT_VARIABLES = [
     "RUNE_DATA_DIR",
     "RUNE_DRIVER_INVOCATION_TIMEOUT",
     "RUNE_ENV",
+    "RUNE_GITHUB_APP_SCANNER",
     "RUNE_HOLMES_DRIVER_CMD",
     "RUNE_HOLMES_DRIVER_MODE",
     "RUNE_KUBECONFIG_DIRS",
     "RUNE_KUBECTL",
     "RUNE_OLLAMA_NUM_CTX",
+    "RUNE_PRICE_TABLE",
     "RUNE_RETENTION_DAYS",
     "RUNE_RUNS_TABLE",
+    "RUNE_SPEND_LIMIT_PER_DAY_USD",
+    "RUNE_SPEND_LIMIT_PER_JOB_USD",
     "RUNE_TENANT_MAX_ACTIVE_RUNS",
     "RUNE_TRUSTED_PROXIES",
+    "RUNE_VASTAI_MAX_DPH",
+    "RUNE_VASTAI_TEMPLATE",
 ]
 """What the contracts name, of what is built so far."""
 
@@ -115,7 +123,22 @@ def test_a_function_is_one_entry_helper_and_one_router_or_task(folder: str) -> N
     assert len(text.splitlines()) <= 10
     assert len(imported) == 2
     assert set(imported) - ENTRIES == {folder}
-    assert re.search(rf"^handler = \w+\({folder}\.(router|task|consume)\)$", text, re.MULTILINE)
+    call = rf"\w+\({folder}\.(router|task|consume)\)"
+    main = r'if __name__ == "__main__":\n    '
+    assert re.search(rf"^{main if folder in STREAMS else 'handler = '}{call}$", text, re.MULTILINE)
+
+
+def test_streams_are_started_by_the_adapter_and_passed_on_as_they_come() -> None:
+    scripts = {path.parent.name: path for path in (ROOT / "functions").glob("*/run.sh")}
+    assert set(scripts) == STREAMS
+    assert len({path.read_text() for path in scripts.values()}) == 1
+    assert all(path.stat().st_mode & 0o111 for path in scripts.values())
+    for function in functions():
+        modes = {event.get("ResponseTransferMode") for event in function.events("Api")}
+        assert modes <= ({"RESPONSE_STREAM"} if function.streams else {None})
+        if function.streams:
+            assert function.variables()["AWS_LWA_INVOKE_MODE"] == "response_stream"
+            assert "LambdaAdapterLayerArm64" in str(function.properties["Layers"])
 
 
 @pytest.mark.parametrize(("name", "method", "path"), sorted(set(served())))
@@ -147,7 +170,8 @@ def test_no_place_in_a_path_has_two_variable_names() -> None:
 
 
 def test_every_variable_of_the_template_is_a_setting() -> None:
-    assert set(used_variables()) <= known_variables()
+    ours = {name for name in used_variables() if not name.startswith(ADAPTER_VARIABLES)}
+    assert ours <= known_variables()
 
 
 def test_every_variable_that_a_contract_names_is_a_setting() -> None:

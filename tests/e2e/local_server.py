@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ import psutil
 ROOT = Path(__file__).parents[2]
 STAND_IN = ROOT / "tests/e2e/drivers/stand_in.py"
 PATIENCE_SECONDS = 90.0
+GONE_SECONDS = 15.0
 
 T = TypeVar("T")
 
@@ -54,6 +56,10 @@ class LocalServer:
 
     def start(self) -> None:
         """Returns when the server answers."""
+        self.start_only()
+        eventually(self._answers, "the server to answer")
+
+    def start_only(self) -> None:
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "rune.api"],
@@ -63,7 +69,6 @@ class LocalServer:
                 stderr=output,
                 start_new_session=True,
             )
-        eventually(self._answers, "the server to answer")
 
     def kill(self) -> None:
         """As `kill -9` does: nothing is tidied up."""
@@ -100,9 +105,21 @@ class LocalServer:
                 continue
         return found
 
-    def all_gone(self) -> None:
-        """Wait until no process of this server is left."""
-        eventually(lambda: not self.processes(), lambda: f"to be gone: {list(map(command_line, self.processes()))}")
+    def family(self) -> list[psutil.Process]:
+        """The server's processes and what they started, also where that knows nothing of the folder."""
+        found = self.processes()
+        for process in list(found):
+            with suppress(psutil.Error):
+                found += [child for child in process.children(recursive=True) if child not in found]
+        return found
+
+    def all_gone(self, family: Sequence[psutil.Process] = ()) -> None:
+        """Wait until no process of this server and none of `family` is left."""
+
+        def left() -> list[str]:
+            return [command_line(each) for each in (*self.processes(), *filter(_alive, family))]
+
+        eventually(lambda: not left(), lambda: f"to be gone: {left()}", seconds=GONE_SECONDS)
 
     def _answers(self) -> bool:
         assert self.process is not None
@@ -118,6 +135,13 @@ def command_line(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def eventually(

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.agent
 def report() -> dict[str, str]:
     """What became of each test there, by its name."""
     ended = subprocess.run(
-        [agent_python(), "-m", "unittest", "-v", "tests.test_patches"],
+        [agent_python(), "-W", "ignore", "-m", "unittest", "-v", "-b", "tests.test_patches"],
         cwd=ROOT / "containers/agent",
         env={"PATH": "/usr/bin:/bin", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LOG_LEVEL": "ERROR"},
         capture_output=True,

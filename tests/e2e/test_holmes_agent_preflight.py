@@ -114,6 +114,22 @@ def test_a_cluster_that_refuses_the_token_is_an_authentication_error() -> None:
     assert (failed.error_code, failed.retryable) == ("cluster_auth", False)
 
 
+def test_a_cluster_that_never_answers_is_noticed_in_seconds() -> None:
+    with simulators("healthy") as (ollama, kube):
+        kube.fault(match={"path": "/version"}, kind="hang")
+        failed = ask(ollama, kube, "Say. [[plain]]").failure
+        assert chats(ollama) == []
+    assert (failed.error_code, failed.retryable) == ("cluster_unreachable", True)
+
+
+def test_a_missing_model_is_pulled_when_the_caller_may() -> None:
+    with OllamaSim(models=["llama3.1:8b"]) as ollama:
+        asked = ask(ollama, None, "Say. [[plain]]", model="qwen2.5:14b", pull=True)
+    assert asked.result["answer"]
+    assert asked.data("pull_progress")
+    assert asked.result["metadata"]["warnings"] == ["no_cluster_access"]
+
+
 def talk(*lines: object) -> list[dict[str, Any]]:
     ended = subprocess.run(
         [agent_python(), "-m", "rune_agent.entry_stdio"],

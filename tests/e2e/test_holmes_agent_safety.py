@@ -106,7 +106,7 @@ def test_a_pause_ends_the_child_and_runs_nothing(paused: Any) -> None:
     _, kube, asked = paused
     assert asked.result["outcome"] == "approval_required"
     assert asked.names[-1] == "approval_required"
-    assert [call["status"] for call in asked.result["tool_calls"]] == ["success"]
+    assert [(call["status"], call["error"]) for call in asked.result["tool_calls"]] == [("success", None)]
     assert asked.result["pending_approvals"][0]["params"]["command"].startswith("kubectl delete pod")
     assert kube.writes == []
 

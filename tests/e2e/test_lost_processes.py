@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.e2e.jobs_client import Jobs, asked, assert_sound_log, opened_store, whole_log
-from tests.e2e.local_server import LocalServer, eventually
+from tests.e2e.local_server import GONE_SECONDS, LocalServer, command_line, eventually
 
 from rune.sandbox.kube.sim import KubeSim
 from rune.sandbox.ollama.server import OllamaSim
@@ -40,6 +40,10 @@ def until_tool_called(jobs: Jobs, job_id: str) -> None:
     )
 
 
+def driver_gone(server: LocalServer) -> None:
+    eventually(lambda: not server.processes("driver.jsonl"), "the driver to be gone", seconds=GONE_SECONDS)
+
+
 def kill_worker(server: LocalServer) -> psutil.Process:
     worker = eventually(server.worker, "a worker")
     assert worker is not None
@@ -57,7 +61,7 @@ def test_a_job_whose_model_was_asked_ends_as_worker_lost_when_its_worker_is_kill
     job = jobs.wait(job_id)
     assert (job["status"], job["error_code"], job["error"]) == ("failed", "worker_lost", "worker lost")
     assert jobs.events(job_id)[-2:][0]["name"] == "job.execute"
-    eventually(lambda: not own_server.processes("driver.jsonl"), "the killed worker's driver to be gone")
+    driver_gone(own_server)
     assert own_server.worker() not in (None, killed)
     assert jobs.ask("still here")["status"] == "succeeded"
     own_server.stop()
@@ -75,7 +79,7 @@ def test_a_job_whose_model_was_not_asked_yet_is_resumed_when_its_worker_is_kille
     job = jobs.wait(job_id)
     assert (job["status"], job.get("error")) == ("succeeded", None)
     assert job["result"]["answer"] == "answered"
-    eventually(lambda: not own_server.processes("driver.jsonl"), "the first driver to be gone")
+    driver_gone(own_server)
 
 
 @pytest.mark.parametrize("question", ["called tool sleep:60", "sleep:3 answered", "called tool stubborn child sleep:60"])
@@ -136,10 +140,11 @@ def test_a_killed_servers_real_agent_and_its_kubectl_are_gone(
         try:
             server.start()
             job_id = jobs.submit(QUESTION, kubeconfig=(tmp_path / "config").read_text())
-            eventually(lambda: server.processes("rune_agent"), "the agent to be started")
-            eventually(lambda: server.processes("get pods"), "kubectl to hang")
+            eventually(lambda: [each for each in server.family() if "get pods" in command_line(each)], "kubectl")
+            family = server.family()
+            assert any("rune_agent" in command_line(each) for each in family)
             server.kill()
-            server.all_gone()
+            server.all_gone(family)
             server.start()
             job = jobs.wait(job_id)
             assert job["status"] in ("succeeded", "failed")

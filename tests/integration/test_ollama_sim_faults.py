@@ -197,13 +197,15 @@ def test_the_command_prints_addresses_and_exports_and_cleans_up():
         assert exports == [
             f"export OLLAMA_API_BASE={seen['ollama']}",
             f"export KUBECONFIG={seen['kubeconfig']}",
+            f"export RUNE_VASTAI_BASE_URL={seen['vast']}",
+            "export VAST_API_KEY=sandbox-key",
         ]
         assert httpx.get(f"{seen['ollama']}/api/version", trust_env=False).status_code == 200
         with open(str(seen["kubeconfig"])) as file:
             assert str(seen["kubernetes"]) in file.read()
 
     assert main(["up", "--scenario", "crash_loop"], {}, out=out, wait=look) == 0
-    assert set(seen) == {"ollama", "kubernetes", "kubeconfig"}
+    assert set(seen) == {"ollama", "kubernetes", "kubeconfig", "vast"}
     with pytest.raises(FileNotFoundError):
         open(str(seen["kubeconfig"])).close()
 

@@ -140,7 +140,7 @@ def test_every_function_is_built_and_holds_its_entry_only(built: Path) -> None:
     found = {path.parent.name: path for path in built.glob("*/app.py")}
     assert len(found) == len(folders)
     for path in found.values():
-        sources = {each.name for each in path.parent.iterdir()} - {"__pycache__"}
+        sources = {each.name for each in path.parent.iterdir()} - {"__pycache__", "run.sh"}
         assert sources == {"app.py"}
 
 
@@ -154,7 +154,7 @@ def test_the_layer_fits_and_holds_nothing_that_only_the_local_stack_needs(built:
     site = built / "RuneCommonLayer" / "python"
     packages = {path.name for path in site.iterdir()}
     assert {"rune_common", "fastapi", "mangum", "pydynox"} <= packages
-    assert not packages & {"boto3", "botocore", "moto", "pip", "typer", "uvicorn", "bin"}
+    assert not packages & {"boto3", "botocore", "moto", "pip", "typer", "uvloop", "bin"}
     assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < LAYER_LIMIT_BYTES
 
 

@@ -20,12 +20,22 @@ from tests.integration.run_samples import (
     stored,
 )
 
-from rune_common.adapters.dynamodb import DynamoFailureWindow, DynamoRunStore, DynamoTokenStore
+from rune_common.adapters.dynamodb import (
+    DynamoFailureWindow,
+    DynamoRunStore,
+    DynamoSettingsStore,
+    DynamoTokenStore,
+)
+from rune_common.adapters.dynamodb_quotes import DynamoGpuQuotes
+from rune_common.adapters.dynamodb_spend import DynamoSpendLedger
 from rune_common.adapters.memory import MemoryBlobStore, MemorySealer
 from rune_common.domain.access import TokenRecord
 from rune_common.domain.errors import RunChanged
+from rune_common.domain.finops import GpuQuote
 from rune_common.domain.ports import RunFilter
 from rune_common.domain.runs import RunKind, RunState
+from rune_common.domain.tenant_settings import TenantSettings
+from rune_common.usecases.simulate_finops import history
 
 ROW = re.compile(r"^\| (?P<name>[a-z_]+) \|.*\| (?P<reads>[\d.]+) \| (?P<writes>[\d.]+) \|[^|]*\|$")
 HOUR = 3_600_000
@@ -193,7 +203,56 @@ class Patterns:
         return lambda: self.failures.record("192.0.2.1", now_ms=NOON)
 
 
-HELPERS = {"running", "sixty", "with_results", "record"}
+    def history(self):
+        kinds = (RunKind.AGENT, RunKind.BENCHMARK)
+        for turn in range(60):
+            stored(self.store, at=NOON + turn, kind=kinds[turn % 2], state=RunState.SUCCEEDED)
+        return lambda: history("default", kinds, runs=self.store, limit=20)
+
+    def ledger(self):
+        found = DynamoSpendLedger(self.store._table, self.store._client, retention_days=90)
+        found.reserve("default", "job-1", 3_000_000, "2026-11-24", 25_000_000)
+        return found
+
+    def spent(self):
+        ledger = self.ledger()
+        return lambda: ledger.spent("default", "2026-11-24")
+
+    def spend_reserve(self):
+        ledger = self.ledger()
+        return lambda: ledger.reserve("default", "job-2", 1_000_000, "2026-11-24", 25_000_000)
+
+    def spend_settle(self):
+        ledger = self.ledger()
+        return lambda: ledger.settle("default", "job-1", 1_000_000, "2026-11-24")
+
+    def quotes(self):
+        found = DynamoGpuQuotes(self.store._table, self.store._client)
+        found.remember(GpuQuote("RTX 4090", 300_000, 400_000, 500_000, NOON))
+        return found
+
+    def quote_latest(self):
+        quotes = self.quotes()
+        return lambda: quotes.latest("rtx4090")
+
+    def quote_remember(self):
+        return self.quotes
+
+    def settings(self):
+        """A store with settings in it, and those."""
+        store = DynamoSettingsStore(self.store._table, self.store._client)
+        return store, store.write("default", TenantSettings({"model": "llama3.1:8b"}))
+
+    def settings_read(self):
+        store, _ = self.settings()
+        return lambda: store.read("default")
+
+    def settings_write(self):
+        store, stored = self.settings()
+        return lambda: store.write("default", replace(stored, active_profile=None))
+
+
+HELPERS = {"ledger", "quotes", "settings", "running", "sixty", "with_results", "record"}
 NAMES = sorted(name for name in vars(Patterns) if not name.startswith("_") and name not in HELPERS)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rune_common.domain.errors import RuneError
 from rune_common.http.body import json_object
 from rune_common.http.dialects.jobs import error_answer
-from rune_common.http.schemas.submit_agent_job import SubmitAgentJob, parse_agent_job
+from rune_common.http.schemas.submit_agent_job import SubmitAgentJob
 
 OTHER_NAMES = ["ollama_url", "ollama_warmup", "ollama_warmup_timeout", "vastai", "x y"]
 NAMES = [*SubmitAgentJob.model_fields, *OTHER_NAMES]
@@ -37,7 +37,7 @@ def refusal(read, given_value):
 
 
 def read_request(raw):
-    request, ignored = parse_agent_job(json_object(raw))
+    request, ignored = SubmitAgentJob.parse(json_object(raw))
     assert request.question
     assert all(name.isascii() for name in ignored)
 

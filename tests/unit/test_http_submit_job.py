@@ -19,7 +19,7 @@ async def test_a_question_is_accepted_and_can_be_read(client):
     assert (await client.get(f"/v1/jobs/{answer.json()['job_id']}")).json()["status"] == "queued"
 
 
-@pytest.mark.parametrize("kind", ["benchmark", "nonsense", "agentic_agent"])
+@pytest.mark.parametrize("kind", ["benchmarks", "nonsense", "agentic_agent"])
 async def test_an_unknown_kind_is_not_found(client, kind):
     answer = await client.post(f"/v1/jobs/{kind}", json={"question": "why?"})
     assert (answer.status_code, answer.json()["error"]) == (404, "unknown job kind")

@@ -220,6 +220,13 @@ def test_too_much_output_stops_kubectl(run_guard) -> None:
     assert len(ended.stdout) <= 1_000_000
 
 
+def test_the_guards_clock_never_ticks_after_its_end(run_guard, tmp_path: Path) -> None:
+    # The guard's end falls on a tick of its clock, and on many moments around it.
+    for milliseconds in range(230, 262, 2):
+        ended = run_guard(f"sleep 0.{milliseconds}; echo out")
+        assert (ended.stdout, ended.returncode) == ("out\n", 0)
+
+
 def test_kubectl_dies_with_its_guard(tmp_path: Path) -> None:
     real = tmp_path / "kubectl"
     real.write_text(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +19,9 @@ from rune_agent.workspace import Workspace
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return Workspace.create(str(tmp_path))
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    with Workspace.create(str(tmp_path)) as created:
+        yield created
 
 
 def test_the_childs_environment_is_built_from_nothing(workspace: Workspace) -> None:
@@ -44,12 +47,35 @@ def test_the_childs_environment_is_built_from_nothing(workspace: Workspace) -> N
     }
 
 
-def test_the_folder_is_private_and_goes_away(workspace: Workspace) -> None:
-    with workspace:
+def test_the_folder_is_private_and_goes_away(tmp_path: Path) -> None:
+    with Workspace.create(str(tmp_path)) as workspace:
         workspace.write_kubeconfig("a: 1\n")
         assert stat.S_IMODE(workspace.root.stat().st_mode) == 0o700
         assert stat.S_IMODE(workspace.kubeconfig.stat().st_mode) == 0o600
     assert not workspace.root.exists()
+
+
+def test_the_folder_of_a_killed_supervisor_is_removed_by_the_next(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    program = "import sys; from rune_agent.workspace import Workspace as W; print(W.create(sys.argv[1]).root)"
+    containers = str(Path(__file__).parents[2] / "containers/agent")
+    abandoned = Path(
+        subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path)],
+            env={"PYTHONPATH": containers},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    )
+    for folder in (abandoned, workspace.root):
+        os.utime(folder, (0, 0))
+    (tmp_path / "rune-agent-not-ours").mkdir()
+    with Workspace.create(str(tmp_path)):
+        assert not abandoned.exists()
+        assert workspace.root.exists()
+        assert (tmp_path / "rune-agent-not-ours").exists()
 
 
 @pytest.mark.parametrize(("mode", "code"), [("read", 126), ("approved", 0)])

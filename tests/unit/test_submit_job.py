@@ -19,35 +19,29 @@ from rune_common.domain.errors import (
     IdempotencyKeyTaken,
     Unavailable,
 )
-from rune_common.domain.jobs import AgentJobRequest
+from rune_common.adapters.memory_spend import MemorySpendLedger
+from rune_common.domain.job_requests import WorkRequest
 from rune_common.domain.runs import RunKind, RunState
 from rune_common.usecases.read_job import read_job
-from rune_common.usecases.submit_job import DAY_MS, JobRules, Submission, submit_job
+from rune_common.domain.setting_keys import BUILT_IN
+from rune_common.usecases.plan_job import JobRules
+from rune_common.usecases.submit_job import DAY_MS, Submission, submit_job
 
 NOW = 1_760_000_000_000
 CALLER = Principal("alice", "human", "default")
 RULES = JobRules(
-    model="m:1",
-    backend_url="http://127.0.0.1:11434",
     max_active=10,
     retention_days=90,
     product_version="1.2.3",
     backends=AddressPolicy(("127.0.0.0/8",)),
     clusters=AddressPolicy(("127.0.0.0/8",)),
 )
-ASKED = AgentJobRequest(
+DEFAULTS = {**BUILT_IN, "model": "m:1", "backend_url": "http://127.0.0.1:11434"}
+ASKED = WorkRequest(
+    kind=RunKind.AGENT,
     question="why?",
-    model=None,
-    backend_type="ollama",
-    backend_url=None,
-    backend_warmup=True,
-    backend_warmup_timeout=90,
-    kubeconfig=None,
-    agent="holmes",
-    requested_agent="sre:holmes",
+    agent="sre:holmes",
     timeout_seconds=60,
-    max_cost_usd=None,
-    approval={"mode": "none"},
 )
 KUBECONFIG = """
 apiVersion: v1
@@ -70,11 +64,13 @@ class World:
         self.kubeconfigs = YamlKubeconfigs()
         self.ids = iter(f"run-{n}" for n in range(100))
 
-    def submit(self, asked=ASKED, *, key=None, body="h1", rules=RULES, caller=CALLER, resolve=None, now=NOW):
+    def submit(self, asked=ASKED, *, key=None, body="h1", rules=RULES, defaults=DEFAULTS, caller=CALLER, resolve=None, now=NOW):
         return submit_job(
-            Submission(asked, body, key),
+            Submission(asked.kind, asked, body, key),
             caller,
             rules=rules,
+            defaults=defaults,
+            spend=MemorySpendLedger(),
             runs=self.runs,
             blobs=self.blobs,
             kubeconfigs=self.kubeconfigs,

@@ -75,9 +75,8 @@ class ChildProcess:
     def send(self, document: dict[str, Any]) -> None:
         """Hand the order over. A child that is gone is noticed by its end, not here."""
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError, OSError):
-            self._process.stdin.write(encode_line(document))
-            self._process.stdin.close()
+        with suppress(OSError, ValueError), self._process.stdin as pipe:
+            pipe.write(encode_line(document))
 
     def ask_to_stop(self) -> None:
         self._signal(signal.SIGTERM)
@@ -88,6 +87,9 @@ class ChildProcess:
         self._process.wait()
         for thread in self._threads:
             thread.join(1.0)
+        assert self._process.stdin is not None
+        with suppress(OSError, ValueError):
+            self._process.stdin.close()
 
     def wait(self, seconds: float) -> None:
         with suppress(subprocess.TimeoutExpired):

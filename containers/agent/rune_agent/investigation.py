@@ -166,7 +166,7 @@ class Investigation:
                     "tool_call_as_text", "the model wrote a tool call as text instead of calling"
                 )
             self._warn("tool_call_as_text", "the answer is a tool call written as text")
-        structured = structured_answer(self._order, ai.llm, answer, self._warn)
+        structured = structured_answer(self._order, lambda said: self._format(ai, said), answer, self._warn)
         answer = structured.text if structured else answer
         self._notes(end.data)
         self._emit(
@@ -174,6 +174,14 @@ class Investigation:
             {**_without(end.data, "prompt"), "content": answer, "turn": self._turn},
         )
         return self._tally.completed(answer, structured, end.data)
+
+    def _format(self, ai: ToolCallingLLM, messages: list[Json]) -> str:
+        """One call without tools, in the format asked for."""
+        response = ai.llm.completion(
+            messages=messages, response_format=self._order.response_format, drop_params=True
+        )
+        self._tally.spent(response.usage)
+        return clean_answer(response.choices[0].message.content)
 
     def _drain(
         self,

@@ -200,20 +200,18 @@ def run(
         _become(real, arguments, out[1], err[1], prctl, parent)
     os.close(out[1])
     os.close(err[1])
-    _watch_clock(time.monotonic() + time_limit)
     try:
-        enough = _copy({out[0]: 1, err[0]: 2}, output_limit)
+        _watch_clock(time.monotonic() + time_limit)
+        if not _copy({out[0]: 1, err[0]: 2}, output_limit):
+            return _killed(pid, TOO_MUCH)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     except _Stop:
-        return _ended(pid, TOO_SLOW)
+        return _killed(pid, TOO_SLOW)
     except BrokenPipeError:
-        return _ended(pid, 128 + signal.SIGPIPE)
-    if not enough:
-        return _ended(pid, TOO_MUCH)
-    try:
-        status = os.waitpid(pid, 0)[1]
-    except _Stop:
-        return _ended(pid, TOO_SLOW)
-    code = os.waitstatus_to_exitcode(status)
+        return _killed(pid, 128 + signal.SIGPIPE)
+    finally:
+        # While Python ends it no longer handles signals, and a late tick would kill it.
+        signal.setitimer(signal.ITIMER_REAL, 0)
     return code if code >= 0 else 128 - code
 
 
@@ -276,7 +274,7 @@ def _copy(pipes: dict[int, int], limit: int) -> bool:
     return True
 
 
-def _ended(pid: int, code: int) -> int:
+def _killed(pid: int, code: int) -> int:
     signal.setitimer(signal.ITIMER_REAL, 0)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

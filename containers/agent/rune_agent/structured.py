@@ -13,9 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rune_agent.answer import clean_answer, parsed_json
+from rune_agent.answer import parsed_json
 from rune_agent.order import Order
 from rune_agent.problems import AgentProblem
+
+Ask = Callable[[list[dict[str, Any]]], str]
 
 _INSTRUCTION = (
     "Turn the following answer of an investigation into one JSON document. Use only what the answer says. "
@@ -31,18 +33,17 @@ class StructuredAnswer:
 
 
 def structured_answer(
-    order: Order, llm: Any, answer: str, warn: Callable[[str, str], None]
+    order: Order, ask: Ask, answer: str, warn: Callable[[str, str], None]
 ) -> StructuredAnswer | None:
     """
-    The answer as asked for by `response_format`; None when nothing was asked. Invalid twice and `strict`:
+    The answer as asked for by `response_format`; None when nothing was asked. `ask` makes one call with
+    these messages and the format. Invalid twice and `strict`:
     raises AgentProblem `structured_output_invalid`.
     """
     if not order.response_format:
         return None
     wanted = _Format.of(order.response_format)
-    text = (
-        answer if order.backend_type != "ollama" else _ask(llm, order, [_user(f"{_INSTRUCTION}\n\n{answer}")])
-    )
+    text = answer if order.backend_type != "ollama" else ask([_user(f"{_INSTRUCTION}\n\n{answer}")])
     problem = wanted.problem(text)
     if problem:
         correction = f"This is not valid: {problem}. Reply with the corrected JSON alone."
@@ -51,7 +52,7 @@ def structured_answer(
             {"role": "assistant", "content": text},
             _user(correction),
         ]
-        text = _ask(llm, order, messages)
+        text = ask(messages)
         problem = wanted.problem(text)
         if not problem:
             warn("structured_repaired", "the JSON answer was repaired")
@@ -87,11 +88,6 @@ class _Format:
             jsonschema.validators.validator_for(self.schema)(self.schema).iter_errors(document)
         )
         return "" if error is None else f"{error.json_path}: {error.message[:300]}"
-
-
-def _ask(llm: Any, order: Order, messages: list[dict[str, Any]]) -> str:
-    response = llm.completion(messages=messages, response_format=order.response_format, drop_params=True)
-    return clean_answer(response.choices[0].message.content)
 
 
 def _user(text: str) -> dict[str, Any]:

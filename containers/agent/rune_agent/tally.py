@@ -81,6 +81,11 @@ class Tally:
             self._usage[name] += int(costs.get(name) or 0)
         self._compactions += int(costs.get("num_compactions") or 0)
 
+    def spent(self, usage: Any) -> None:
+        """A call beside the library's loop, which its statistics do not have."""
+        for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
+            self._usage[name] += int(getattr(usage, name, None) or 0)
+
     def _settle(self) -> None:
         """Attribute the time since the last mark to the model or to the tools."""
         now = time.monotonic()

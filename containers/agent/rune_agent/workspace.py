@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 IMAGE_GUARD = Path("/opt/rune/bin/kubectl")
+PREFIX, LOCK = "rune-agent-", ".lock"
+ABANDONED_SECONDS = 60.0
+"""A younger folder may belong to a supervisor that is about to lock it."""
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 FIXED = {
@@ -29,22 +34,30 @@ FIXED = {
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A fresh folder of mode 0700; use as a context manager, which removes it at the end."""
+    """
+    A fresh folder of mode 0700; use as a context manager, which removes it at the end. `lock` is held as
+    long as its owner lives, so that folders of killed supervisors can be told and are removed by the next.
+    """
 
     root: Path
+    lock: int
 
     @classmethod
     def create(cls, temporary: str | None) -> Workspace:
-        root = Path(tempfile.mkdtemp(prefix="rune-agent-", dir=temporary))
+        remove_abandoned(Path(temporary or tempfile.gettempdir()))
+        root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=temporary))
+        lock = os.open(root / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
         for folder in ("bin", "tmp", ".holmes"):
             (root / folder).mkdir(mode=0o700)
-        return cls(root)
+        return cls(root, lock)
 
     def __enter__(self) -> Workspace:
         return self
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.root, ignore_errors=True)
+        os.close(self.lock)
 
     @property
     def kubeconfig(self) -> Path:
@@ -96,3 +109,21 @@ class Workspace:
         if kubectl_mode != "read":
             environment["RUNE_KUBECTL_MODE"] = kubectl_mode
         return environment
+
+
+def remove_abandoned(temporary: Path) -> None:
+    """Remove folders whose owner was killed: they hold a kubeconfig."""
+    for folder in temporary.glob(f"{PREFIX}*"):
+        try:
+            if time.time() - folder.stat().st_mtime < ABANDONED_SECONDS:
+                continue
+            lock = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
+        except OSError:
+            continue  # another user's, or no folder of ours
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            pass  # its owner lives
+        finally:
+            os.close(lock)

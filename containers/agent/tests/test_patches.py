@@ -22,7 +22,7 @@ import httpx
 
 from rune_agent import patches
 
-CHAT = b'{"message": {"role": "assistant", "content": "hello"}, "done": true, "prompt_eval_count": 3, "eval_count": 2}'
+CHAT = b'{"message": {"role": "assistant", "content": "hello"}, "done": true, "eval_count": 2}'
 
 
 class Server(BaseHTTPRequestHandler):
@@ -56,6 +56,17 @@ def server(*statuses: int, **headers: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{running.server_port}"
         running.shutdown()
         thread.join()
+
+
+@contextmanager
+def raises(kind: type[Exception], words: str = "") -> Iterator[None]:
+    """The block raises `kind`, and its text holds `words`."""
+    try:
+        yield
+    except kind as exc:
+        assert words in str(exc)
+    else:
+        raise AssertionError(f"{kind.__name__} was not raised")
 
 
 @contextmanager
@@ -108,21 +119,21 @@ class PatchTest(TestCase):
         patches.verify()
         with restored("rune_agent.patches", "LIBRARY_VERSION") as module:
             module.LIBRARY_VERSION = "0.46.0"
-            with self.assertRaisesRegex(RuntimeError, "0.46.0"):
+            with raises(RuntimeError, "0.46.0"):
                 patches.verify()
 
     def test_version_guard_misses_a_name_that_is_gone(self) -> None:
         with restored("rune_agent.patches", "PATCHED_NAMES") as module:
             module.PATCHED_NAMES = (("holmes.core.llm", "no_such_name"),)
-            with self.assertRaisesRegex(RuntimeError, "holmes.core.llm.no_such_name"):
+            with raises(RuntimeError, "holmes.core.llm.no_such_name"):
                 patches.verify()
 
     def test_p1_limits_are_set_after_import(self) -> None:
         with restored("holmes.core.llm", "OVERRIDE_MAX_OUTPUT_TOKEN", "LLM_REQUEST_TIMEOUT") as llm:
             patches.set_limits(2_345, 67.0)
             model = llm.DefaultLLM("openai/x", api_key="k", api_base="http://h/v1", args={})
-            self.assertEqual(model.get_maximum_output_token(), 2_345)
-            self.assertEqual(llm.LLM_REQUEST_TIMEOUT, 67.0)
+            assert model.get_maximum_output_token() == 2_345
+            assert llm.LLM_REQUEST_TIMEOUT == 67.0
 
     def test_p2_a_large_result_is_cut_and_recorded(self) -> None:
         with restored("holmes.core.tool_calling_llm", "spill_oversized_tool_result") as loop:
@@ -133,14 +144,14 @@ class PatchTest(TestCase):
                 tool_call_result=large, llm=FewTokens(), tool_results_dir=None
             )
             loop.spill_oversized_tool_result(tool_call_result=small, llm=FewTokens())
-        self.assertTrue(large.result.data.endswith("\n[TRUNCATED]"))
-        self.assertLessEqual(len(large.to_llm_message()["content"]), 2_000)
-        self.assertEqual(large.result.status, "success")
-        self.assertEqual(small.result.data, "x" * 50)
+        assert large.result.data.endswith("\n[TRUNCATED]")
+        assert len(large.to_llm_message()["content"]) <= 2_000
+        assert large.result.status == "success"
+        assert small.result.data == "x" * 50
         (record,) = kept.records
         self.assertEqual(record["end_index"], len(large.result.data) - len("\n[TRUNCATED]"))
-        self.assertEqual((record["start_index"], record["original_token_count"]), (0, before))
-        self.assertTrue(kept.of("c-1"))
+        assert (record["start_index"], record["original_token_count"]) == (0, before)
+        assert kept.of("c-1")
 
     def test_p2_a_large_error_is_cut_too(self) -> None:
         with restored("holmes.core.tool_calling_llm", "spill_oversized_tool_result") as loop:
@@ -150,7 +161,7 @@ class PatchTest(TestCase):
                 "holmes.core.tools"
             ).StructuredToolResultStatus.ERROR
             loop.spill_oversized_tool_result(tool_call_result=failed, llm=FewTokens())
-        self.assertTrue(failed.result.error.endswith("\n[TRUNCATED]"))
+        assert failed.result.error.endswith("\n[TRUNCATED]")
 
     def test_p3_a_token_signed_in_one_process_is_accepted_with_the_same_key(self) -> None:
         with restored("holmes.utils.approval_tokens", "SIGNING_KEY") as tokens:
@@ -158,7 +169,7 @@ class PatchTest(TestCase):
             patches.set_signing_key("a" * 40)
             token = tokens.mint_token(**call)
             patches.set_signing_key("b" * 40)
-            with self.assertRaises(tokens.ApprovalTokenError):
+            with raises(tokens.ApprovalTokenError):
                 tokens.verify_token(token, **call)
             patches.set_signing_key("a" * 40)
             tokens.verify_token(token, **call)
@@ -171,13 +182,13 @@ class PatchTest(TestCase):
                 with httpx.Client() as client:
                     client.post(f"{url}/api/chat")
                     client.post(f"{url}/api/show")
-                    with self.assertRaises(httpx.ConnectError):
+                    with raises(httpx.ConnectError):
                         client.post("http://127.0.0.1:1/api/chat")
             finally:
                 library.Client.send = send
         answered, refused = log.exchanges
-        self.assertEqual((answered.host, answered.status, answered.retry_after), ("127.0.0.1", 429, 7.0))
-        self.assertEqual((refused.status, refused.error), (None, "ConnectError"))
+        assert (answered.host, answered.status, answered.retry_after) == ("127.0.0.1", 429, 7.0)
+        assert (refused.status, refused.error) == (None, "ConnectError")
 
     def completion(self, url: str, given: Any) -> Any:
         model = patches.retrying_llm(
@@ -203,36 +214,36 @@ class PatchTest(TestCase):
             module.RETRY_DELAYS = (0.01, 0.02, 0.03)
             with self.recorded(url) as log:
                 answer = self.completion(url, rules(log, seen))
-        self.assertEqual(answer.choices[0].message.content, "hello")
-        self.assertEqual(seen, [("call", True), (429, 1, 10), (503, 2, 20), "answer"])
+        assert answer.choices[0].message.content == "hello"
+        assert seen, [("call", True), (429, 1, 10), (503, 2, 20) == "answer"]
 
     def test_p5_three_retries_are_the_most(self) -> None:
         seen: list[Any] = []
         with restored("rune_agent.patches", "RETRY_DELAYS") as module, server(*[502] * 9) as url:
             module.RETRY_DELAYS = (0.01, 0.02, 0.03)
-            with self.recorded(url) as log, self.assertRaises(Exception):  # noqa: B017 - whatever the library raises
+            with self.recorded(url) as log, raises(Exception):
                 self.completion(url, rules(log, seen))
-        self.assertEqual([entry[1] for entry in seen[1:]], [1, 2, 3])
+        assert [entry[1] for entry in seen[1:]], [1, 2 == 3]
 
     def test_p5_other_errors_and_the_deadline_end_at_once(self) -> None:
         for statuses, seconds in (((500,), 60.0), ((429,), 0.5)):
             seen: list[Any] = []
-            with server(*statuses) as url, self.recorded(url) as log, self.assertRaises(Exception):  # noqa: B017
+            with server(*statuses) as url, self.recorded(url) as log, raises(Exception):
                 self.completion(url, rules(log, seen, seconds=seconds))
-            self.assertEqual(seen, [("call", True)])
+            assert seen == [("call", True)]
 
     def test_p5_waits_as_long_as_the_server_asks_within_bounds(self) -> None:
         asked = patches.Exchange("h", 429, retry_after=5.0)
-        self.assertEqual(patches._delay(asked, 0), 5.0)
-        self.assertEqual(patches._delay(patches.Exchange("h", 429, retry_after=900.0), 0), 30.0)
-        self.assertEqual(patches._delay(patches.Exchange("h", 429, retry_after=0.0), 2), 4.0)
-        self.assertIsNone(patches._delay(asked, 3))
+        assert patches._delay(asked, 0) == 5.0
+        assert patches._delay(patches.Exchange("h", 429, retry_after=900.0), 0) == 30.0
+        assert patches._delay(patches.Exchange("h", 429, retry_after=0.0), 2) == 4.0
+        assert patches._delay(asked, 3) is None
 
     def test_a_pinned_name_resolves_to_its_checked_addresses(self) -> None:
         with restored("socket", "getaddrinfo"):
             patches.pin_names({"model.test": ["127.0.0.1"]})
             found = socket.getaddrinfo("Model.test.", 80, type=socket.SOCK_STREAM)
-        self.assertEqual([entry[4] for entry in found], [("127.0.0.1", 80)])
+        assert [entry[4] for entry in found] == [("127.0.0.1", 80)]
 
 
 if __name__ == "__main__":

@@ -116,6 +116,23 @@ class JobsClient:
             cursor = following if isinstance(following, int) and following > cursor else None
         return found
 
+    def catalog(self) -> dict[str, Any]:
+        """GET /v1/catalog/vastai-models: `{models}`."""
+        return self._call("GET", "/v1/catalog/vastai-models")
+
+    def models(self, backend_url: str, backend_type: str) -> dict[str, Any]:
+        """GET /v1/llm/models: what the model server there has and runs (jobs-api.md 13)."""
+        query = {"backend_url": backend_url, "backend_type": backend_type}
+        return self._call("GET", "/v1/llm/models", query=query)
+
+    def estimate(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /v1/estimates: what work would cost (jobs-api.md 7.1)."""
+        return self._call("POST", "/v1/estimates", body=request)
+
+    def simulate(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """GET /v1/finops/simulate: what runs will cost (jobs-api.md 7.2)."""
+        return self._call("GET", "/v1/finops/simulate", query=request)
+
     def _call(
         self,
         method: str,

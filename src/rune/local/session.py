@@ -27,18 +27,15 @@ from rune_common.adapters.model_servers import HttpModelServers
 from rune_common.adapters.stepfunctions import StepFunctionsCallbacks, StepFunctionsExecutions
 from rune_common.domain.access import DEFAULT_TENANT, Principal
 from rune_common.domain.addresses import AddressPolicy
-from rune_common.domain.runs import Run
-from rune_common.http.body import json_object
-from rune_common.http.job_submission import job_rules
+from rune_common.domain.runs import Run, RunKind
+from rune_common.http.job_submission import accept, parse_submission
 from rune_common.http.schemas.job import JobView
 from rune_common.http.schemas.job_event import JobEventsView
-from rune_common.http.schemas.submit_agent_job import parse_agent_job
 from rune_common.tasks import admit_run, prepare_backend, record_outcome, start_agent
 from rune_common.usecases.cancel_job import cancel_job
 from rune_common.usecases.read_job import read_job
 from rune_common.usecases.read_job_events import read_job_events
 from rune_common.usecases.start_runs import start_run, start_waiting_runs
-from rune_common.usecases.submit_job import Submission, submit_job
 from rune_common.wiring import Services, attempt
 
 CALLER = Principal("local", "human", DEFAULT_TENANT)
@@ -74,20 +71,9 @@ class LocalSession:
     def submit(self, document: dict[str, Any], kubeconfig: str | None, idempotency_key: str | None) -> str:
         """Start a job; the id of the one that has this key already, if any."""
         given = document if kubeconfig is None else {**document, "kubeconfig": kubeconfig}
-        body = json_object(json.dumps(given).encode())
-        request, _ = parse_agent_job(body)
-        services = self._services
-        submitted = submit_job(
-            Submission(request, body.sha256, idempotency_key),
-            CALLER,
-            rules=job_rules(services),
-            runs=services.runs,
-            blobs=services.blobs,
-            kubeconfigs=services.kubeconfigs,
-            clock=services.clock,
-            new_id=services.new_id,
-            redactor=services.redactor,
-        )
+        raw = json.dumps(given).encode()
+        submission, _ = parse_submission(RunKind.AGENT, raw, idempotency_key, self._services)
+        submitted = accept(submission, CALLER, self._services)
         return submitted.run_id
 
     def job(self, job_id: str) -> dict[str, Any]:
@@ -100,7 +86,14 @@ class LocalSession:
 
     def cancel(self, job_id: str) -> None:
         services = self._services
-        cancel_job(job_id, CALLER, runs=services.runs, clock=services.clock, redactor=services.redactor)
+        cancel_job(
+            job_id,
+            CALLER,
+            runs=services.runs,
+            clock=services.clock,
+            redactor=services.redactor,
+            seal=services.evidence,
+        )
 
     def _handler(self, name: str) -> Any:
         return lambda event, context: TASKS[name](event, self._services)

@@ -63,6 +63,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
         redactor=services.redactor,
         owner=services.owner,
         max_running=settings.tenant_max_running_runs,
+        seal=services.evidence,
     )
     if taken_up:
         logger.info("took up %d runs of an earlier process", taken_up)

@@ -64,6 +64,9 @@ class Settings:
         "where agents run: `local` (a process) or `aws`",
         "holmes-driver.md 1.1",
     )
+    agent_image: str = setting(
+        "RUNE_AGENT_IMAGE", "", "image of the agents, with its digest, for the provenance", "jobs-api.md 10"
+    )
     agent_function: str = setting(
         "RUNE_AGENT_FUNCTION", "", "container Lambda of short agent runs", "holmes-driver.md 1.1"
     )

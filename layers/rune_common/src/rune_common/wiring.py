@@ -40,6 +40,7 @@ from rune_common.domain.tenant_settings import SettingsStore
 from rune_common.settings import Settings
 
 if TYPE_CHECKING:
+    from rune_common.usecases.change_run import Seal
     from rune_common.usecases.resolve_kubeconfig import Kubeconfigs
 
 
@@ -78,6 +79,16 @@ class Services:
     def owner(self) -> str:
         """The engine that executes the runs which this process starts."""
         return self.settings.deployment_id or "rune"
+
+    @property
+    def evidence(self) -> Seal:
+        """What completes the end of a run."""
+        from rune_common.domain.evidence_documents import Product
+        from rune_common.usecases.write_evidence import EvidenceWriter
+
+        settings = self.settings
+        product = Product(settings.product_version, settings.deployment_id, settings.agent_image)
+        return EvidenceWriter(self.runs, self.blobs, self.clock, product)
 
 
 def wire(settings: Settings, step_functions: Callable[[], Any] | None = None) -> Services:

@@ -98,17 +98,17 @@ class Account:
         with self._lock:
             return [each for each in self._instances.values() if each.open_at(at)]
 
-    def instance(self, instance_id: int, now: float) -> Instance:
+    def instance(self, instance_id: int) -> Instance:
         with self._lock:
             found = self._instances.get(instance_id)
-            if found is None or not found.open_at(now):
+            if found is None or found.released_at is not None:
                 raise no_such_instance(instance_id)
             return found
 
     def change(self, instance_id: int, body: Mapping[str, Any], now: float) -> Instance:
         """Relabel, stop or start."""
         with self._lock:
-            instance = self.instance(instance_id, now)
+            instance = self.instance(instance_id)
             state = body.get("state")
             if state not in (None, "running", "stopped") or not body.keys() & {"state", "label"}:
                 raise invalid("give a label, or a state: running or stopped")
@@ -124,14 +124,14 @@ class Account:
     def force_status(self, instance_id: int, status: str | None, now: float) -> Instance:
         """Show a status from now on, whatever the boot would make of it."""
         with self._lock:
-            instance = self.instance(instance_id, now)
+            instance = self.instance(instance_id)
             instance.fate = Fate(now - instance.powered_at, status)
             return instance
 
     def destroy(self, instance_id: int, now: float, *, deaf_seconds: float | None = None) -> bool:
         """End a contract; False if it is deaf to this for so long, counted from the first attempt."""
         with self._lock:
-            instance = self.instance(instance_id, now)
+            instance = self.instance(instance_id)
             if deaf_seconds is not None:
                 if instance.deaf_until is None:
                     instance.deaf_until = now + deaf_seconds

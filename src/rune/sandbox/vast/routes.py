@@ -177,7 +177,7 @@ class Routes:
 
     def _get(self, instance_id: int, now: float) -> Json:
         try:
-            return {"instances": self._row(self._account.instance(instance_id, now), now)}
+            return {"instances": self._row(self._account.instance(instance_id), now)}
         except Refused:
             if self._dialect.absent_status != 200:
                 raise no_such_instance(instance_id) from None
@@ -202,6 +202,7 @@ class Routes:
 
     def _row(self, instance: Instance, now: float) -> Json:
         if instance.status(now) != "running":
+            self._ports.close(instance.id)
             return instance.document(now, None)
         mapped = () if instance.ports_missing or not instance.open_at(now) else instance.launch.ports
         return instance.document(now, self._ports.document(instance.id, mapped))

@@ -19,12 +19,13 @@ from rune.sandbox.vast.ledger import LedgerEntry, leaks, ledger_document
 from rune.sandbox.vast.market import Dialect, Market
 from rune.sandbox.vast.offers import Offer, VolumeOffer, read_offers
 from rune.sandbox.vast.refusal import Refused, no_credit, too_frequent
-from rune.sandbox.vast.rentals import STATUSES, Boot
+from rune.sandbox.vast.rentals import Boot
 from rune.sandbox.vast.routes import Routes, Target, find_target
 from rune.sandbox.vast.templates import Template
 
 BOOT_SECONDS = 1.0
 CREDIT_USD = 100.0
+AN_HOUR = 3600.0
 WRITES = ("PUT", "POST", "DELETE")
 
 
@@ -33,10 +34,11 @@ class VastSim(Simulator):
 
     `ollama` is where the mapped port 11434 of every running instance leads; without it callers there are hung
     up on. `offers` (`Offer`s or mappings of its fields), `volume_offers` and `templates` replace the default
-    stock; ValueError for an offer that makes no sense. An instance shows null for `provision_seconds` (default
-    a quarter of the boot), then `loading`, and `running` from `boot_seconds` after the request. `credit` is the
-    account's balance in $. With `min_interval_seconds` a request that follows another to the same endpoint
-    sooner is answered 429. `gb_units` and `dialect` choose where the provider's documents disagree.
+    stock; ValueError for an offer that makes no sense. An instance shows null for `provision_seconds`
+    (default a quarter of the boot), then `loading`, and `running` from `boot_seconds` after the request.
+    `credit` is the account's balance in $. With `min_interval_seconds` a request that follows another to the
+    same endpoint sooner is answered 429. `gb_units` and `dialect` choose where the provider's documents
+    disagree.
     """
 
     name: ClassVar[str] = "vast"
@@ -69,7 +71,8 @@ class VastSim(Simulator):
         provision = boot_seconds / 4 if provision_seconds is None else provision_seconds
         self._boot = Boot(min(provision, boot_seconds), boot_seconds)
         self._credit = credit
-        self._dialect = dataclasses.replace(dialect or Dialect(), **({"gb_units": True} if gb_units else {}))
+        chosen = dialect or Dialect()
+        self._dialect = dataclasses.replace(chosen, gb_units=gb_units or chosen.gb_units)
         self._min_interval = min_interval_seconds
         self._ports = PortMap(self._ollama_address)
         self._begin()
@@ -102,8 +105,9 @@ class VastSim(Simulator):
 
     def assert_no_leaks(self) -> None:
         """AssertionError if anything that was rented through the API still runs up cost."""
-        left = leaks(self.ledger)
-        assert not left, "still rented: " + ", ".join(f"{e.kind} {e.id} ({e.label!r})" for e in left)
+        left = [f"{entry.kind} {entry.id} ({entry.label!r})" for entry in leaks(self.ledger)]
+        if left:
+            raise AssertionError(f"still rented: {', '.join(left)}")
 
     def assert_untouched(self, rental_id: int) -> None:
         """AssertionError if any request so much as tried to change this instance or volume.
@@ -111,22 +115,30 @@ class VastSim(Simulator):
         KeyError for an id that the account never had.
         """
         released = self._account.rental(rental_id).released_at
-        tried = [r for r in self.requests if r.method in WRITES and find_target(r).concerns(rental_id)]
-        assert not tried, f"{rental_id} was touched: " + ", ".join(f"{r.method} {r.path}" for r in tried)
-        assert released is None, f"{rental_id} is gone"
+        tried = [
+            f"{each.method} {each.path}"
+            for each in self.requests
+            if each.method in WRITES and find_target(each).concerns(rental_id)
+        ]
+        if tried or released is not None:
+            raise AssertionError(f"{rental_id} was touched: {', '.join(tried)}")
 
-    def add_foreign_instance(self, label: str | None = None) -> int:
-        """Put a running instance of someone else's into the account; gives its id."""
-        return self._account.add_foreign_instance(label, self.clock.time()).id
+    def add_foreign_instance(self, label: str | None = None, *, age_seconds: float = AN_HOUR) -> int:
+        """Put a running instance of someone else's into the account; gives its id.
+
+        Also for what an earlier deployment left behind: give the label, and how long ago it was rented.
+        """
+        return self._account.add_foreign_instance(label, age_seconds, self.clock.time()).id
 
     def add_foreign_volume(self, label: str | None = None) -> int:
         """Put a volume of someone else's into the account; gives its id."""
         return self._account.add_foreign_volume(label, self.clock.time()).id
 
     def set_status(self, instance_id: int, status: str | None) -> None:
-        """From now on the instance shows this `actual_status`; Refused if it is gone, ValueError for no status."""
-        if status is not None and status not in STATUSES:
-            raise ValueError(f"{status!r} is no status; known: {', '.join(sorted(STATUSES))}")
+        """From now on the instance shows this `actual_status`, until it is stopped or started.
+
+        Any word will do, since the provider may have new ones. Refused for an instance that is gone.
+        """
         self._account.force_status(instance_id, status, self.clock.time())
         if status != "running":
             self._ports.close(instance_id)
@@ -165,9 +177,10 @@ class VastSim(Simulator):
             case "GET", ["ledger"]:
                 return SimResponse.json(ledger_document(self.ledger))
             case "POST", ["foreign"]:
-                return SimResponse.json(
-                    {"id": self.add_foreign_instance((request.json() or {}).get("label"))}
-                )
+                asked = request.json() or {}
+                age = float(asked.get("age_seconds", AN_HOUR))
+                made = self.add_foreign_instance(asked.get("label"), age_seconds=age)
+                return SimResponse.json({"id": made})
             case "POST", ["instances", instance_id]:
                 try:
                     self.set_status(int(instance_id), request.json()["actual_status"])
@@ -195,7 +208,7 @@ class VastSim(Simulator):
     def _misbehave(
         self, fault: Fault, request: SimRequest, target: Target, proceed: Callable[[], SimResponse]
     ) -> SimResponse:
-        """The answer under one of the provider's own faults; a request it cannot concern is answered normally."""
+        """The answer under one of the provider's own faults; normal for a request it cannot concern."""
         action = target.action(request.method)
         match action, fault.kind:
             case "rent", "offer_gone":

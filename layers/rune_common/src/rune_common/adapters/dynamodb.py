@@ -5,5 +5,13 @@ from __future__ import annotations
 from rune_common.adapters.dynamodb_access import DynamoFailureWindow, DynamoTokenStore
 from rune_common.adapters.dynamodb_client import TableClient, connect
 from rune_common.adapters.dynamodb_runs import DynamoRunStore
+from rune_common.adapters.dynamodb_settings import DynamoSettingsStore
 
-__all__ = ["DynamoFailureWindow", "DynamoRunStore", "DynamoTokenStore", "TableClient", "connect"]
+__all__ = [
+    "DynamoFailureWindow",
+    "DynamoRunStore",
+    "DynamoSettingsStore",
+    "DynamoTokenStore",
+    "TableClient",
+    "connect",
+]

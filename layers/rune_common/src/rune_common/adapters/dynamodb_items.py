@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from rune_common.adapters import dynamodb_keys as keys
 from rune_common.adapters.dynamodb_client import Item
+from rune_common.adapters.dynamodb_rentals import rental_from, rental_map
 from rune_common.domain.events import Event
 from rune_common.domain.ports import IdempotencyClaim
-from rune_common.domain.runs import LogHead, Outcome, Run, RunKind, RunState, UsageTotals
+from rune_common.domain.runs import Leg, LogHead, Outcome, PhaseRecord, Run, RunKind, RunState, UsageTotals
 
 DAY_SECONDS = 86_400
 
@@ -52,6 +54,10 @@ def run_item(run: Run, *, write_id: str, retention_days: int) -> Item:
                 "warnings": list(run.warnings),
                 "redactions": run.redactions,
                 "usage": _usage_map(run.usage),
+                "backend_url": run.backend_url,
+                "phases": [asdict(phase) for phase in run.phases],
+                "rentals": [rental_map(rental) for rental in run.rentals],
+                "legs": [_without_zeros(asdict(leg)) for leg in run.legs],
             }
         ),
         **_known(
@@ -65,6 +71,7 @@ def run_item(run: Run, *, write_id: str, retention_days: int) -> Item:
                 "error": run.error,
                 "error_code": run.error_code,
                 "expires_at": run.expires_at,
+                "phase_since": run.phase_since,
             }
         ),
     }
@@ -121,6 +128,14 @@ def run_from(item: Mapping[str, Any]) -> Run:
         redactions=int(item.get("redactions", 0)),
         usage=_usage_from(item.get("usage", {})),
         expires_at=_whole(item.get("expires_at")),
+        backend_url=item.get("backend_url", ""),
+        phase_since=_whole(item.get("phase_since")),
+        phases=tuple(
+            PhaseRecord(found["name"], found["status"], int(found["duration_ms"]))
+            for found in item.get("phases", ())
+        ),
+        rentals=tuple(rental_from(found) for found in item.get("rentals", ())),
+        legs=tuple(Leg(**{**found, "heartbeat_at": int(found["heartbeat_at"])}) for found in item.get("legs", ())),
     )
 
 

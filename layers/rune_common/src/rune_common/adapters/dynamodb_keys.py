@@ -20,12 +20,14 @@ TENANT_RANGE = "gsi1pk = :of AND gsi1sk BETWEEN :low AND :high"
 KIND_STATE_RANGE = "gsi2pk = :of AND gsi2sk BETWEEN :low AND :high"
 DUE_UNTIL = "gsi3pk = :of AND gsi3sk <= :high"
 EVENTS_AFTER = "pk = :of AND sk BETWEEN :low AND :high"
+ARTIFACTS = EVENTS_AFTER
 ABSENT = "attribute_not_exists(pk)"
 PRESENT = "attribute_exists(pk)"
 
 HEAD = "HEAD"
 REQUEST = "REQ"
 RESULT = "RESULT"
+CHAIN = "CHAIN"
 LOWEST_ID, HIGHEST_ID = "!", "~"
 DUE_SHARDS = 4
 DUE_STEP_MS = 120_000
@@ -48,6 +50,10 @@ def result_key(tenant: str, run_id: str) -> Key:
     return {"pk": run_partition(tenant, run_id), "sk": RESULT}
 
 
+def chain_key(tenant: str, run_id: str) -> Key:
+    return {"pk": run_partition(tenant, run_id), "sk": CHAIN}
+
+
 def event_key(tenant: str, run_id: str, sequence: int) -> Key:
     return {"pk": run_partition(tenant, run_id), "sk": event_place(sequence)}
 
@@ -59,12 +65,35 @@ def event_place(sequence: int) -> str:
 LAST_EVENT_PLACE = "EVT#~"
 
 
+def artifact_key(tenant: str, run_id: str, artifact_id: str) -> Key:
+    return {"pk": run_partition(tenant, run_id), "sk": f"ART#{artifact_id}"}
+
+
+FIRST_ARTIFACT_PLACE, LAST_ARTIFACT_PLACE = "ART#", "ART#~"
+
+
 def producer_key(tenant: str, run_id: str, key: str) -> Key:
     return {"pk": run_partition(tenant, run_id), "sk": f"PK#{key}"}
 
 
 def counts_key(tenant: str) -> Key:
     return {"pk": f"T#{tenant}", "sk": "COUNTS"}
+
+
+def settings_key(tenant: str) -> Key:
+    return {"pk": f"T#{tenant}", "sk": "SETTINGS"}
+
+
+def spend_key(tenant: str, day: str) -> Key:
+    return {"pk": tenant_partition(tenant), "sk": f"SPEND#{day}"}
+
+
+def rented_key(run_id: str) -> Key:
+    return {"pk": f"RENTED#{run_id}", "sk": "RENTED"}
+
+
+def quote_key(gpu: str) -> Key:
+    return {"pk": f"GPU#{gpu}", "sk": "QUOTE"}
 
 
 def claim_key(tenant: str, operation: str, key: str) -> Key:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from rune_common.adapters import dynamodb_keys as keys
+from rune_common.adapters.dynamodb_artifacts import artifact_from, artifact_write
+from rune_common.adapters.dynamodb_chains import chain_from, chain_item
 from rune_common.adapters.dynamodb_client import ConditionFailed, TableClient, TransactionRefused, Write
 from rune_common.adapters.dynamodb_counts import count_writes
 from rune_common.adapters.dynamodb_documents import RunDocuments
@@ -21,6 +23,8 @@ from rune_common.adapters.dynamodb_items import (
     run_item,
     ttl_after,
 )
+from rune_common.domain.artifacts import Artifact, oldest_first
+from rune_common.domain.chains import ChainState
 from rune_common.domain.errors import (
     AttemptSuperseded,
     IdempotencyKeyTaken,
@@ -45,6 +49,7 @@ PAGE_BYTES = 4 * 1024 * 1024
 """A page of events ends here even when more were asked for (runs-api.md 4.2)."""
 
 CLAIM_ATTEMPTS = 20
+ARTIFACT_PAGE = 500
 
 
 class DynamoRunStore:
@@ -71,6 +76,7 @@ class DynamoRunStore:
         *,
         claim: IdempotencyClaim | None = None,
         max_active: int | None = None,
+        chain: ChainState | None = None,
     ) -> None:
         """Raises IdempotencyKeyTaken, TooManyActiveRuns, and RunChanged for an id that exists."""
         write_id = _new_write_id()
@@ -80,6 +86,8 @@ class DynamoRunStore:
             *(_event_write(run, event) for event in events),
             Write("put", item=request_item),
         ]
+        if chain:
+            writes.append(Write("put", item=chain_item(run.tenant, run.run_id, chain)))
         claim_at = len(writes)
         if claim:
             free = f"{keys.ABSENT} OR expires_at <= :now"
@@ -118,6 +126,10 @@ class DynamoRunStore:
     def results(self, tenant: str, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         return self._documents.results(tenant, run_ids)
 
+    def chain(self, tenant: str, run_id: str) -> ChainState | None:
+        item = self._client.get(self._table, keys.chain_key(tenant, run_id))
+        return None if item is None else chain_from(item)
+
     def commit(self, change: RunChange) -> None:
         """Raises RunChanged when somebody else wrote first, also for a producer key that exists."""
         after, write_id = change.after, _new_write_id()
@@ -127,8 +139,11 @@ class DynamoRunStore:
             self._head_write(change.before, after, write_id),
             *(_event_write(after, event) for event in change.events),
             *(_producer_write(after, key) for key in change.producer_keys),
+            *(artifact_write(tenant, run_id, artifact) for artifact in change.artifacts),
             *count_writes(tenant, change.before, after),
         ]
+        if change.chain is not None:
+            writes.append(Write("put", item=self._chain_item(after, change.chain)))
         if change.result is not None:
             item = self._documents.result_item(tenant, run_id, change.result)
             if after.terminal:
@@ -238,8 +253,33 @@ class DynamoRunStore:
             size += len(events[-1].body)
         return EventPage(tuple(events), more=False)
 
+    def artifacts(self, tenant: str, run_id: str) -> Sequence[Artifact]:
+        """The run's artifacts, oldest first."""
+        found = self._client.query(
+            self._table,
+            keys.ARTIFACTS,
+            {
+                ":of": keys.run_partition(tenant, run_id),
+                ":low": keys.FIRST_ARTIFACT_PLACE,
+                ":high": keys.LAST_ARTIFACT_PLACE,
+            },
+            page=ARTIFACT_PAGE,
+            consistent=True,
+        )
+        return oldest_first([artifact_from(item) for item in found])
+
+    def artifact(self, tenant: str, run_id: str, artifact_id: str) -> Artifact | None:
+        item = self._client.get(self._table, keys.artifact_key(tenant, run_id, artifact_id))
+        return None if item is None else artifact_from(item)
+
     def _item(self, run: Run, write_id: str) -> dict[str, Any]:
         return run_item(run, write_id=write_id, retention_days=self._retention_days)
+
+    def _chain_item(self, run: Run, chain: ChainState) -> dict[str, Any]:
+        item = chain_item(run.tenant, run.run_id, chain)
+        if run.terminal:
+            item["ttl"] = ttl_after(run.finished_at or run.updated_at, self._retention_days)
+        return item
 
     def _head_write(self, before: Run, after: Run, write_id: str) -> Write:
         return Write(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rune_common.adapters.memory_access import MemoryFailureWindow, MemoryRateLimiter, MemoryTokenStore
 from rune_common.adapters.memory_blobs import MemoryBlobStore, MemorySealer
 from rune_common.adapters.memory_runs import MemoryRunStore
+from rune_common.adapters.memory_settings import MemorySettingsStore
 
 __all__ = [
     "MemoryBlobStore",
@@ -12,5 +13,6 @@ __all__ = [
     "MemoryRateLimiter",
     "MemoryRunStore",
     "MemorySealer",
+    "MemorySettingsStore",
     "MemoryTokenStore",
 ]

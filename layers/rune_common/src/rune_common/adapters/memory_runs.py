@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rune_common.domain.artifacts import Artifact, oldest_first
+from rune_common.domain.chains import ChainState
 from rune_common.domain.errors import (
     AttemptSuperseded,
     IdempotencyKeyTaken,
@@ -30,6 +32,8 @@ class _Stored:
     events: list[Event]
     producer_keys: set[str] = field(default_factory=set)
     result: Mapping[str, Any] | None = None
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    chain: ChainState | None = None
 
 
 class MemoryRunStore:
@@ -49,6 +53,7 @@ class MemoryRunStore:
         *,
         claim: IdempotencyClaim | None = None,
         max_active: int | None = None,
+        chain: ChainState | None = None,
     ) -> None:
         """Raises IdempotencyKeyTaken, TooManyActiveRuns, and RunChanged for an id that exists."""
         with self._lock:
@@ -58,7 +63,7 @@ class MemoryRunStore:
                 raise TooManyActiveRuns
             if (run.tenant, run.run_id) in self._stored:
                 raise RunChanged(run.run_id)
-            self._stored[run.tenant, run.run_id] = _Stored(run, request, list(events))
+            self._stored[run.tenant, run.run_id] = _Stored(run, request, list(events), chain=chain)
             if claim:
                 self._claims[claim.tenant, claim.operation, claim.key] = claim
         self._tell(None, run)
@@ -82,6 +87,10 @@ class MemoryRunStore:
         found = ((run_id, self.result(tenant, run_id)) for run_id in run_ids)
         return {run_id: result for run_id, result in found if result is not None}
 
+    def chain(self, tenant: str, run_id: str) -> ChainState | None:
+        stored = self._stored.get((tenant, run_id))
+        return stored.chain if stored else None
+
     def commit(self, change: RunChange) -> None:
         """Raises RunChanged when somebody else wrote first, also for a producer key that exists."""
         before, after = change.before, change.after
@@ -96,8 +105,12 @@ class MemoryRunStore:
             stored.producer_keys.update(change.producer_keys)
             if change.result is not None:
                 stored.result = change.result
+            if change.chain is not None:
+                stored.chain = change.chain
             if change.forget_request:
                 stored.request = None
+            for artifact in change.artifacts:
+                stored.artifacts.setdefault(artifact.artifact_id, artifact)
         self._tell(previous, after)
 
     def claim_slot(self, run: Run, *, owner: str, max_running: int, now_ms: int) -> Run | None:
@@ -165,6 +178,15 @@ class MemoryRunStore:
         with self._lock:
             rest = [event for event in stored.events if event.sequence > after] if stored else []
         return EventPage(tuple(rest[:limit]), more=len(rest) > limit)
+
+    def artifacts(self, tenant: str, run_id: str) -> Sequence[Artifact]:
+        """The run's artifacts, oldest first."""
+        stored = self._stored.get((tenant, run_id))
+        return oldest_first(builtins.list(stored.artifacts.values())) if stored else []
+
+    def artifact(self, tenant: str, run_id: str, artifact_id: str) -> Artifact | None:
+        stored = self._stored.get((tenant, run_id))
+        return stored.artifacts.get(artifact_id) if stored else None
 
     def _runs(self, tenant: str | None = None) -> builtins.list[Run]:
         with self._lock:

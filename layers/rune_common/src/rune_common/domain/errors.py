@@ -12,28 +12,44 @@ Every error that Rune raises on purpose.
       - UnknownBackendType
     - BackendNotAllowed
     - ProviderNotConfigured
+    - SpendLimitExceeded
+    - ModelSizeUnknown
+    - AttestationUnavailable
+    - SecretNotAllowed
   - BodyTooLarge
   - Unauthorized
     - LockedOut
   - Forbidden
     - InsufficientScope
+    - KindDisabled
   - NotFound
     - RouteNotFound
     - UnknownJobKind
     - RunNotFound
+      - AuditNotFound
     - BlobNotFound
+    - ArtifactNotFound
+    - NoBrowserStream
+    - ProfileNotFound
   - MethodNotAllowed
   - Conflict
     - RunTerminal
+    - RunUnfinished
+    - RunUnfinished
     - IllegalTransition
     - RunChanged              somebody else wrote the run first: read it again
     - IdempotencyKeyTaken     somebody else used the key first: read what they got
     - AttemptSuperseded       a newer attempt owns the run
+    - NoPendingInteraction
+    - ProfileExists
+    - SettingsChanged         somebody else wrote the settings first: read them again
+  - PreconditionFailed        what the caller last read is no longer what is stored
   - IdempotencyKeyReused
   - LimitExceeded
     - RateLimited
     - TooManyActiveRuns
   - Unavailable               a dependency does not answer; trying again later may help
+  - BackendUnavailable        a model server that the caller named does not answer
   - RunFailure                ends the run; its code and text are what the caller sees
   - TransientRunFailure       may be tried again: no model call has begun
   - RunCancelled              the run was asked to stop
@@ -115,6 +131,22 @@ class ProviderNotConfigured(InvalidRequest):
     code = "provider_not_configured"
 
 
+class SpendLimitExceeded(InvalidRequest):
+    code = "spend_limit_exceeded"
+
+
+class ModelSizeUnknown(InvalidRequest):
+    code = "model_size_unknown"
+
+
+class AttestationUnavailable(InvalidRequest):
+    code = "attestation_unavailable"
+
+
+class SecretNotAllowed(InvalidRequest):
+    code = "secret_not_allowed"
+
+
 class BodyTooLarge(RuneError):
     code = "body_too_large"
 
@@ -135,6 +167,10 @@ class InsufficientScope(Forbidden):
     code = "insufficient_scope"
 
 
+class KindDisabled(Forbidden):
+    code = "kind_disabled"
+
+
 class NotFound(RuneError):
     code = "not_found"
 
@@ -151,8 +187,24 @@ class RunNotFound(NotFound):
     code = "run_not_found"
 
 
+class AuditNotFound(RunNotFound):
+    code = "audit_not_found"
+
+
 class BlobNotFound(NotFound):
     code = "blob_not_found"
+
+
+class ArtifactNotFound(NotFound):
+    code = "artifact_not_found"
+
+
+class NoBrowserStream(NotFound):
+    code = "no_browser_stream"
+
+
+class ProfileNotFound(NotFound):
+    code = "profile_not_found"
 
 
 class MethodNotAllowed(RuneError):
@@ -173,6 +225,14 @@ class RunTerminal(Conflict):
     code = "run_terminal"
 
 
+class RunUnfinished(Conflict):
+    code = "run_unfinished"
+
+
+class RunUnfinished(Conflict):
+    code = "run_unfinished"
+
+
 class IllegalTransition(Conflict):
     code = "illegal_transition"
 
@@ -187,6 +247,22 @@ class IdempotencyKeyTaken(Conflict):
 
 class AttemptSuperseded(Conflict):
     code = "attempt_superseded"
+
+
+class NoPendingInteraction(Conflict):
+    code = "no_pending_interaction"
+
+
+class ProfileExists(Conflict):
+    code = "already_exists"
+
+
+class SettingsChanged(Conflict):
+    code = "settings_changed"
+
+
+class PreconditionFailed(RuneError):
+    code = "precondition_failed"
 
 
 class IdempotencyKeyReused(RuneError):
@@ -213,6 +289,12 @@ class TooManyActiveRuns(LimitExceeded):
 
 class Unavailable(RuneError):
     code = "unavailable"
+
+
+class BackendUnavailable(RuneError):
+    """One text for refused, timeout and bad answer, so that ports cannot be mapped (jobs-api.md 5.1)."""
+
+    code = "backend_unavailable"
 
 
 class RunFailure(RuneError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from rune_common.domain.artifacts import Artifact
 from rune_common.domain.canonical import canonical_json, normalise
 from rune_common.domain.chain import leaf_hash, link_hash
 from rune_common.domain.errors import Conflict
@@ -110,6 +111,7 @@ class EventDraft:
     """An event before it has a place in the log. `payload` needs a `summary` of 1 to 300 characters.
 
     `redactions`: what was removed from the payload before it became a draft, with pointers into it.
+    `artifacts`: files whose bytes are stored and which enter the run's index together with this event.
     """
 
     type: str
@@ -121,6 +123,7 @@ class EventDraft:
     call_id: str | None = None
     stage: str | None = None
     redactions: tuple[Redacted, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

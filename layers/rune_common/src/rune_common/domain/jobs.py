@@ -50,28 +50,6 @@ _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class AgentJobRequest:
-    """A valid request for kind `agentic-agent` (jobs-api.md 4.3), before defaults of tenant and server.
-
-    `agent` is the driver's name, `requested_agent` the caller's word for it. None means "not given".
-    """
-
-    question: str
-    model: str | None
-    backend_type: str
-    backend_url: str | None
-    backend_warmup: bool
-    backend_warmup_timeout: int
-    kubeconfig: str | None
-    agent: str
-    requested_agent: str
-    timeout_seconds: int
-    max_cost_usd: float | None
-    approval: Mapping[str, Any]
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Progress:
     """Where a running job is; `percent` is 0 to 100."""
 

@@ -37,6 +37,33 @@ def fit_payload(payload: Mapping[str, Any]) -> tuple[dict[str, Any], list[Spille
     return found, spilled
 
 
+@dataclass(frozen=True, slots=True)
+class SpilledPart:
+    """The place of a string that left a payload."""
+
+    artifact_id: str
+    sha256: str
+    size_bytes: int
+
+
+def spilled_parts(value: Any) -> Iterator[SpilledPart]:
+    """What left a stored payload, in order."""
+    if isinstance(value, Mapping):
+        if value.keys() == {"artifact_id", "sha256", "bytes"}:
+            yield SpilledPart(value["artifact_id"], value["sha256"], value["bytes"])
+        else:
+            for item in value.values():
+                yield from spilled_parts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from spilled_parts(item)
+
+
+def spilled_name(event_type: str, part: SpilledPart) -> str:
+    """What the file of a string that left an event is called."""
+    return f"{event_type}-{part.artifact_id.removeprefix('a_')[:12]}.txt"
+
+
 def artifact_key(tenant: str, run_id: str, artifact_id: str) -> str:
     """Where an artifact's bytes are, in the blob store."""
     return f"{tenant}/{run_id}/artifacts/{artifact_id}"

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from rune_common.domain.artifacts import Artifact
+from rune_common.domain.chains import ChainState
 from rune_common.domain.events import Event
+from rune_common.domain.model_pulls import PullProgress
 from rune_common.domain.runs import Run, RunKind, RunState
 
 Clock = Callable[[], int]
@@ -48,7 +51,8 @@ class RunChange:
 
     The write succeeds only if the stored revision is still `before.revision`. The tenant's counters of
     unfinished and running runs follow from the two states. `result` is the job's result, kept beside the
-    record; `forget_request` deletes the stored request with its secrets.
+    record; `forget_request` deletes the stored request with its secrets. `artifacts` enter the run's index.
+    `chain` replaces the stored state of a chain's steps.
     """
 
     before: Run
@@ -57,6 +61,8 @@ class RunChange:
     producer_keys: tuple[str, ...] = ()
     result: Mapping[str, Any] | None = None
     forget_request: bool = False
+    artifacts: tuple[Artifact, ...] = ()
+    chain: ChainState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,7 @@ class RunStore(Protocol):
         *,
         claim: IdempotencyClaim | None = None,
         max_active: int | None = None,
+        chain: ChainState | None = None,
     ) -> None:
         """Store a new run in one transaction.
 
@@ -113,6 +120,10 @@ class RunStore(Protocol):
     def result(self, tenant: str, run_id: str) -> Mapping[str, Any] | None: ...
 
     def results(self, tenant: str, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]: ...
+
+    def chain(self, tenant: str, run_id: str) -> ChainState | None:
+        """The steps of a run of kind `chain`, as its last change left them."""
+        ...
 
     def commit(self, change: RunChange) -> None:
         """Raises RunChanged when somebody else wrote first, also for a producer key that exists."""
@@ -144,6 +155,12 @@ class RunStore(Protocol):
 
     def events(self, tenant: str, run_id: str, *, after: int = 0, limit: int = 1000) -> EventPage: ...
 
+    def artifacts(self, tenant: str, run_id: str) -> Sequence[Artifact]:
+        """The run's artifacts, oldest first."""
+        ...
+
+    def artifact(self, tenant: str, run_id: str, artifact_id: str) -> Artifact | None: ...
+
 
 class BlobStore(Protocol):
     """Bytes by key: artifacts and payloads too large for the table. Raises BlobNotFound, Unavailable."""
@@ -162,12 +179,16 @@ class Sealer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AgentTask:
-    """What starts one leg of an agent: identifiers only, the request is read from the store."""
+    """What starts one leg of an agent: identifiers only, the request is read from the store.
+
+    `step_id` names the step of a chain; a step's end is told to the chain, so its `task_token` is "".
+    """
 
     tenant: str
     run_id: str
     attempt_id: str
     task_token: str
+    step_id: str = ""
 
 
 class ExecutionStarter(Protocol):
@@ -197,13 +218,30 @@ class ModelServer(Protocol):
 
     def installed(self, model: str) -> bool: ...
 
+    def list_models(self) -> ListedModels: ...
+
     def abilities(self, model: str) -> ModelAbilities: ...
+
+    def pull(self, model: str, *, progress: Callable[[PullProgress], None], stop: Callable[[], bool]) -> bool:
+        """Get the model onto the server; True once it is there, False when `stop` ended it.
+
+        A repeated pull goes on where the last one was. Raises PullRefused, and Unavailable when it stalls.
+        """
+        ...
 
     def warm_up(
         self, model: str, *, context_window: int, timeout_seconds: int, stop: Callable[[], bool]
     ) -> bool:
         """Load the model with the context size used later; False when it was not loaded in time or stopped."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModels:
+    """Names of models, sorted, each once."""
+
+    installed: tuple[str, ...]
+    running: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +253,10 @@ class ModelAbilities:
 
 
 class ModelServers(Protocol):
-    """Opens model servers by type and address. Raises BackendNotAllowed before any connection."""
+    """Opens model servers by type and address.
+
+    Raises BackendNotAllowed before any connection, and Unavailable for a name without an address.
+    """
 
     def open(self, backend_type: str, backend_url: str) -> ModelServer: ...
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rune_common.domain.errors import IllegalTransition
+from rune_common.domain.rentals import Rental
 
 
 class RunKind(StrEnum):
@@ -111,13 +112,39 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseRecord:
+    """A phase that has ended (jobs-api.md 4.10); `status` is `ok` or `error`."""
+
+    name: str
+    status: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """An attempt of one of several agents of a run: of a chain's step (jobs-api.md 8).
+
+    `claimed` once a worker has taken it. `stopping`: why it is to end, "" while it may go on.
+    """
+
+    step_id: str
+    attempt_id: str
+    heartbeat_at: int
+    claimed: bool = False
+    model_call_begun: bool = False
+    stopping: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """A run's record: what is known without reading its log. Times are epoch milliseconds.
 
     `revision` grows with every change and is what a change is conditional on. `holds_slot`: counted among
     the tenant's running runs. `owner` names the engine that executes it. `attempt` counts attempts of the
     agent, `attempt_id` is the newest, `attempt_claimed` once a worker has taken it; `model_call_begun` decides
-    whether a lost attempt may be repeated (jobs-api.md 4.1).
+    whether a lost attempt may be repeated (jobs-api.md 4.1). `backend_url` is the model server that was acquired
+    for the run, "" while there is none; `phases` are those that have ended, `phase_since` when the present one
+    began. `legs` are the attempts that are under way in a run of several agents, which has no `attempt_id`.
     """
 
     tenant: str
@@ -153,6 +180,11 @@ class Run:
     redactions: int = 0
     usage: UsageTotals = field(default_factory=UsageTotals)
     expires_at: int | None = None
+    backend_url: str = ""
+    phase_since: int | None = None
+    phases: tuple[PhaseRecord, ...] = ()
+    rentals: tuple[Rental, ...] = ()
+    legs: tuple[Leg, ...] = ()
 
     @property
     def terminal(self) -> bool:

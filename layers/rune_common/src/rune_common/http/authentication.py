@@ -55,6 +55,10 @@ async def _allowed(
 CanRead = Annotated[Principal, Security(_allowed, scopes=["runs:read"])]
 CanWrite = Annotated[Principal, Security(_allowed, scopes=["runs:write"])]
 CanCancel = Annotated[Principal, Security(_allowed, scopes=["runs:cancel"])]
+CanReadModels = Annotated[Principal, Security(_allowed, scopes=["models:read"])]
+
+CanReadSettings = Annotated[Principal, Security(_allowed, scopes=["settings:read"])]
+CanWriteSettings = Annotated[Principal, Security(_allowed, scopes=["settings:write"])]
 
 
 def _token(request: Request) -> str | None:

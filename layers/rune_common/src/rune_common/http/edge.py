@@ -20,9 +20,9 @@ from rune_common.http.methods import MethodTable
 logger = logging.getLogger("rune.http")
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-_REQUEST_HEADERS = b"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-API-Key, " \
+_REQUEST_HEADERS = b"Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-API-Key, " \
     b"X-Idempotency-Key, X-Request-Id, X-Tenant-ID"  # fmt: skip
-_EXPOSED_HEADERS = b"Idempotency-Replayed, Location, Retry-After, Rune-Ignored-Fields, X-Request-Id"
+_EXPOSED_HEADERS = b"ETag, Idempotency-Replayed, Location, Retry-After, Rune-Ignored-Fields, X-Request-Id"
 
 
 class Edge:

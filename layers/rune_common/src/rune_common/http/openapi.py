@@ -8,7 +8,12 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from rune_common.http.schemas.error import ErrorView
+from rune_common.http.schemas.estimate import EstimateCost
+from rune_common.http.schemas.simulation import SimulateFinops
 from rune_common.http.schemas.submit_agent_job import SubmitAgentJob
+from rune_common.http.schemas.submit_benchmark import SubmitBenchmark
+from rune_common.http.schemas.submit_llm_instance import SubmitLlmInstance
+from rune_common.http.schemas.tenant_settings import ChangeSettings, CreateProfile
 
 REF_TEMPLATE = "#/components/schemas/{model}"
 _SECURITY_SCHEMES = {
@@ -22,7 +27,17 @@ def complete(app: FastAPI) -> dict[str, Any]:
     found = FastAPI.openapi(app)
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
     _, defined = models_json_schema(
-        [(SubmitAgentJob, "validation"), (ErrorView, "serialization")], ref_template=REF_TEMPLATE
+        [
+            (SubmitAgentJob, "validation"),
+            (SubmitBenchmark, "validation"),
+            (SubmitLlmInstance, "validation"),
+            (ChangeSettings, "validation"),
+            (CreateProfile, "validation"),
+            (EstimateCost, "validation"),
+            (SimulateFinops, "validation"),
+            (ErrorView, "serialization"),
+        ],
+        ref_template=REF_TEMPLATE,
     )
     schemas.update(defined["$defs"])
     for unused in ("HTTPValidationError", "ValidationError"):

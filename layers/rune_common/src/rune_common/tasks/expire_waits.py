@@ -14,6 +14,7 @@ def task(event: Mapping[str, Any], services: Services) -> dict[str, Any]:
         executions=services.executions,
         clock=services.clock,
         redactor=services.redactor,
+        seal=services.evidence,
         owner=services.owner,
         max_running=services.settings.tenant_max_running_runs,
     )

@@ -17,5 +17,6 @@ def task(event: Mapping[str, Any], services: Services) -> dict[str, Any]:
         runs=services.runs,
         clock=services.clock,
         redactor=services.redactor,
+        seal=services.evidence,
     )
     return {"again": again}

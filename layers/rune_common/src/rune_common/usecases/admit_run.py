@@ -7,7 +7,7 @@ from dataclasses import replace
 from rune_common.domain.errors import RunCancelled
 from rune_common.domain.events import EventDraft, Redacting
 from rune_common.domain.ports import Clock, RunStore
-from rune_common.domain.runs import Run, RunState, Trigger, transition
+from rune_common.domain.runs import PhaseRecord, Run, RunState, Trigger, transition
 from rune_common.usecases.change_run import Proposal, change_run
 
 
@@ -25,6 +25,7 @@ def admit_run(tenant: str, run_id: str, *, runs: RunStore, clock: Clock, redacto
             started_at=clock(),
             message="job is running",
             phase="admit",
+            phases=(PhaseRecord("admit", "ok", 0),),
         )
         payload = {"summary": "run started", "runtime_profile": "container_readonly", "context_files": []}
         return Proposal(started, [EventDraft("run_started", payload)])

@@ -121,13 +121,24 @@ class AttemptLeg:
         return call.result()
 
 
+def output_folder(folder: Path) -> Path:
+    """Where in a leg's folder the driver puts its artifacts."""
+    return folder / "output"
+
+
 def driver_params(run: Run, request: RunRequest, folder: Path, *, timeout_seconds: float) -> dict[str, Any]:
-    """The parameters of `ask` (holmes-driver.md 2.3). A kubeconfig goes into a file of mode 0600."""
+    """The parameters of `ask` (holmes-driver.md 2.3). A kubeconfig goes into a file of mode 0600.
+
+    The folder for artifacts lies beside it, so nothing that is published can be the kubeconfig.
+    """
+    output_folder(folder).mkdir(mode=0o700, exist_ok=True)
     params = {name: request.document[name] for name in _PARAMS if request.document.get(name) is not None}
+    if run.backend_url:
+        params |= {"backend_url": run.backend_url, "model": run.model}
     params |= {
         "run_id": run.run_id,
         "timeout_seconds": max(1, int(timeout_seconds)),
-        "output_dir": str(folder),
+        "output_dir": str(output_folder(folder)),
         # The model was loaded in the phase before this one.
         "backend_warmup": False,
         "tool_approval": "deny",

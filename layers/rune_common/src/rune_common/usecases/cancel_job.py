@@ -11,14 +11,23 @@ from rune_common.domain.events import EventDraft, Redacting
 from rune_common.domain.jobs import checked_job_id
 from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.runs import Run, RunState, Trigger, UsageTotals, transition
-from rune_common.usecases.change_run import Proposal, change_run
+from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
 
 CANCELLED_TEXT = "Cancelled by user"
 
 
-def cancel_job(job_id: str, caller: Principal, *, runs: RunStore, clock: Clock, redactor: Redacting) -> Run:
+def cancel_job(
+    job_id: str,
+    caller: Principal,
+    *,
+    runs: RunStore,
+    clock: Clock,
+    redactor: Redacting,
+    seal: Seal = unsealed,
+) -> Run:
     """The run, `cancelled` at once if it was queued, else `cancelling`. Repeating changes nothing.
 
+    `seal` adds the evidence of a run that ends here.
     Raises RunNotFound, and RunTerminal for a job that succeeded or failed.
     """
 
@@ -28,7 +37,8 @@ def cancel_job(job_id: str, caller: Principal, *, runs: RunStore, clock: Clock, 
         if run.terminal:
             raise RunTerminal(job_id)
         if run.state is RunState.QUEUED:
-            return Proposal(_cancelled(run, clock()), [_requested(), _ended(run)], forget_request=True)
+            ended = Proposal(_cancelled(run, clock()), [_requested(), _ended(run)], forget_request=True)
+            return seal(run, ended)
         return Proposal(replace(run, state=transition(run.state, Trigger.CANCEL)), [_requested()])
 
     return change_run(

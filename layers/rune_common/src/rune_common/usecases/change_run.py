@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rune_common.domain.chains import ChainState
 from rune_common.domain.errors import RunChanged, RunNotFound
 from rune_common.domain.events import (
     MAX_EVENTS_PER_APPEND,
@@ -29,10 +30,18 @@ class Proposal:
     drafts: Sequence[EventDraft] = ()
     result: Mapping[str, Any] | None = None
     forget_request: bool = False
+    chain: ChainState | None = None
 
 
 Decide = Callable[[Run], Proposal | None]
 """Looks at the run as it is now; None means that nothing is to be done."""
+
+Seal = Callable[[Run, Proposal], Proposal]
+"""Completes what ends a run, given the run before it; any other proposal is passed on as it is."""
+
+
+def unsealed(before: Run, proposal: Proposal) -> Proposal:
+    return proposal
 
 
 def change_run(
@@ -85,4 +94,10 @@ def plan_change(run: Run, proposal: Proposal, *, now_ms: int, redactor: Redactin
         producer_keys=tuple(draft.producer_key for draft in proposal.drafts if draft.producer_key),
         result=proposal.result,
         forget_request=proposal.forget_request,
+        chain=proposal.chain,
+        artifacts=tuple(
+            artifact if artifact.created_at else replace(artifact, created_at=now_ms)
+            for draft in proposal.drafts
+            for artifact in draft.artifacts
+        ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rune_common.domain.events import Redacting
 from rune_common.domain.ports import Clock, ExecutionStarter, RunStore
 from rune_common.domain.runs import RunState
+from rune_common.usecases.change_run import Seal, unsealed
 from rune_common.usecases.record_outcome import record_outcome
 from rune_common.usecases.start_runs import start_waiting_runs
 
@@ -19,6 +20,7 @@ def expire_waits(
     redactor: Redacting,
     owner: str,
     max_running: int,
+    seal: Seal = unsealed,
 ) -> int:
     """Look at every run that is due: start what may start, end what was lost. How many were ended."""
     ended, waiting = 0, dict[str, None]()
@@ -26,7 +28,13 @@ def expire_waits(
         if run.state is RunState.QUEUED and not run.holds_slot:
             waiting[run.tenant] = None
         elif not record_outcome(
-            run.tenant, run.run_id, error="States.HeartbeatTimeout", runs=runs, clock=clock, redactor=redactor
+            run.tenant,
+            run.run_id,
+            error="States.HeartbeatTimeout",
+            runs=runs,
+            clock=clock,
+            redactor=redactor,
+            seal=seal,
         ):
             ended += 1
         else:

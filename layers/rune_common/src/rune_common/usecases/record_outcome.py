@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from rune_common.domain.agent_events import aborted_call
 from rune_common.domain.driver_protocol import RUN_DEADLINE, RUN_TIMED_OUT
 from rune_common.domain.errors import RunFailure, RunNotFound
-from rune_common.domain.events import MAX_EVENTS_PER_APPEND, Event, EventDraft, Redacting
+from rune_common.domain.events import MAX_EVENTS_PER_APPEND, EventDraft, Redacting
 from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.run_endings import NO_OUTCOME, end_run
 from rune_common.domain.runs import Outcome, Run, RunState, Trigger
-from rune_common.usecases.change_run import Proposal, change_run
-from rune_common.usecases.run_attempt import MAX_ATTEMPTS
-
-LOST_ERRORS = frozenset({"States.HeartbeatTimeout", "States.Timeout", "Rune.Transient"})
-"""Names under which a state machine reports an agent that went silent."""
+from rune_common.usecases.attempt_repeats import LOST_ERRORS, is_expired, is_repeated
+from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
+from rune_common.usecases.job_results import final_result
+from rune_common.usecases.phase import warned
+from rune_common.usecases.teardown_backend import TEARDOWN_PENDING
+from rune_common.usecases.whole_log import whole_log
 
 WORKER_LOST = Outcome(RunState.FAILED, "WORKER_LOST", "worker lost")
 NEVER_STARTED = Outcome(RunState.FAILED, "START_FAILED", "job could not be started")
@@ -37,23 +39,33 @@ def note_failure(
 
 
 def record_outcome(
-    tenant: str, run_id: str, *, error: str | None, runs: RunStore, clock: Clock, redactor: Redacting
+    tenant: str,
+    run_id: str,
+    *,
+    error: str | None,
+    runs: RunStore,
+    clock: Clock,
+    redactor: Redacting,
+    seal: Seal = unsealed,
 ) -> bool:
-    """End the run. `error` is the state machine's error name, None after success.
+    """End the run. `error` is the state machine's error name, None after success; `seal` adds its evidence.
 
     True when the agent is to be asked again instead: its attempt was lost before its first model call.
     """
     run = runs.get(tenant, run_id)
     if run is None:
         raise RunNotFound(run_id)
-    lost = error in LOST_ERRORS and run.outcome is None and run.state is RunState.RUNNING
-    if lost and not run.model_call_begun and run.attempt < MAX_ATTEMPTS and not _expired(run, clock()):
+    if is_repeated(run, error, now_ms=clock()):
         return True
     if not run.terminal and (error or run.outcome is None):
         _close_open_calls(run, runs=runs, clock=clock, redactor=redactor)
 
+    stored = runs.result(tenant, run_id) if run.has_result and not run.terminal else None
+
     def decide(run: Run) -> Proposal | None:
-        return None if run.terminal else _ending(run, _outcome(run, error, clock()), now_ms=clock())
+        if run.terminal:
+            return None
+        return seal(run, _ending(run, _outcome(run, error, clock()), stored, now_ms=clock()))
 
     change_run(tenant, run_id, decide, runs=runs, clock=clock, redactor=redactor)
     return False
@@ -64,17 +76,19 @@ def _outcome(run: Run, error: str | None, now_ms: int) -> Outcome:
         return run.outcome
     if run.state is RunState.QUEUED:
         return NEVER_STARTED
-    if _expired(run, now_ms):
+    if is_expired(run, now_ms):
         return TIMED_OUT
     return WORKER_LOST if error in LOST_ERRORS else NO_OUTCOME
 
 
-def _expired(run: Run, now_ms: int) -> bool:
-    return run.deadline_at is not None and now_ms >= run.deadline_at
+def _ending(run: Run, outcome: Outcome, stored: Mapping[str, Any] | None, *, now_ms: int) -> Proposal:
+    """The terminal transaction of a run that has not ended. A cancel that came first wins (jobs-api.md 4.7).
 
-
-def _ending(run: Run, outcome: Outcome, *, now_ms: int) -> Proposal:
-    """The terminal transaction of a run that has not ended. A cancel that came first wins (jobs-api.md 4.7)."""
+    What is still rented without a lease is the reaper's from now on, and the run says so (G3).
+    """
+    left = any(rental.open and not rental.leased(now_ms) for rental in run.rentals)
+    warning = warned(run, TEARDOWN_PENDING) if left else None
+    run = warning.run if warning else run
     if run.state is RunState.CANCELLING:
         trigger = Trigger.STOPPED
     elif run.state is RunState.QUEUED:
@@ -82,13 +96,19 @@ def _ending(run: Run, outcome: Outcome, *, now_ms: int) -> Proposal:
     else:
         trigger = Trigger.COMPLETE if outcome.status is RunState.SUCCEEDED else Trigger.FAIL
     ended, drafts = end_run(run, trigger, outcome, now_ms=now_ms)
-    return Proposal(ended, drafts, forget_request=True)
+    result = final_result(ended, stored, now_ms=now_ms)
+    return Proposal(
+        replace(ended, has_result=ended.has_result or result is not None),
+        [*(warning.drafts if warning else ()), *drafts],
+        result=result,
+        forget_request=True,
+    )
 
 
 def _close_open_calls(run: Run, *, runs: RunStore, clock: Clock, redactor: Redacting) -> None:
     """A result for every tool call that a lost attempt left open (runs-api.md 3.2)."""
     names: dict[str, str] = {}
-    for event in _events(run, runs):
+    for event in whole_log(run, runs):
         if event.type == "tool_call":
             payload = event.document()["payload"]
             names[payload["call_id"]] = payload["tool_name"]
@@ -102,11 +122,3 @@ def _close_open_calls(run: Run, *, runs: RunStore, clock: Clock, redactor: Redac
             return None if run.terminal else Proposal(run, batch)
 
         change_run(run.tenant, run.run_id, decide, runs=runs, clock=clock, redactor=redactor)
-
-
-def _events(run: Run, runs: RunStore) -> Iterator[Event]:
-    after, more = 0, True
-    while more:
-        page = runs.events(run.tenant, run.run_id, after=after)
-        yield from page.events
-        after, more = (page.events[-1].sequence if page.events else after), page.more

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rune_common.domain.events import Redacting
 from rune_common.domain.ports import Clock, ExecutionStarter, RunStore
 from rune_common.domain.runs import RunState
+from rune_common.usecases.change_run import Seal, unsealed
 from rune_common.usecases.record_outcome import record_outcome
 from rune_common.usecases.start_runs import start_waiting_runs
 
@@ -21,6 +22,7 @@ def recover_runs(
     redactor: Redacting,
     owner: str,
     max_running: int,
+    seal: Seal = unsealed,
 ) -> int:
     """Take up what this engine was doing when it ended. Runs of other engines are left alone.
 
@@ -37,7 +39,9 @@ def recover_runs(
             executions.start(run)
             continue
         error = None if run.outcome else "States.HeartbeatTimeout"
-        if record_outcome(run.tenant, run.run_id, error=error, runs=runs, clock=clock, redactor=redactor):
+        if record_outcome(
+            run.tenant, run.run_id, error=error, runs=runs, clock=clock, redactor=redactor, seal=seal
+        ):
             executions.start(run)
     for tenant in tenants:
         start_waiting_runs(

@@ -27,12 +27,14 @@ from rune_common.domain.ports import (
     TaskCallbacks,
     Workspaces,
 )
-from rune_common.domain.prices import PriceBook
-from rune_common.domain.runs import Outcome, Run, RunState
-from rune_common.usecases.attempt_leg import AttemptLeg, LegEnd
+from rune_common.domain.prices import PriceBook, TokenPrice
+from rune_common.domain.runs import Outcome, PhaseRecord, Run, RunState
+from rune_common.usecases.attempt_artifacts import keep_driver_artifacts
+from rune_common.usecases.attempt_leg import AttemptLeg, LegEnd, output_folder
 from rune_common.usecases.attempt_log import owned_by
 from rune_common.usecases.attempt_watch import POLL_SECONDS
 from rune_common.usecases.change_run import Proposal, change_run
+from rune_common.usecases.phase import ended
 
 MAX_ATTEMPTS = 3
 MAX_ERROR_CHARACTERS = 2_000
@@ -68,7 +70,7 @@ def run_attempt(task: AgentTask, *, ports: AttemptPorts) -> None:
         redactor = ports.redactor_for(kubeconfig_secrets(request.secrets.get("kubeconfig", "")))
         leg = AttemptLeg(
             task,
-            AgentLog(task.attempt_id, run.model, ports.prices),
+            AgentLog(task.attempt_id, run.model, _prices(run, ports.prices)),
             runs=ports.runs,
             blobs=ports.blobs,
             callbacks=ports.callbacks,
@@ -78,11 +80,18 @@ def run_attempt(task: AgentTask, *, ports: AttemptPorts) -> None:
         )
         with ports.workspaces.open() as folder:
             end = leg.run(ports.driver, run, request, folder, driver_timeout=ports.driver_timeout)
+            if end.stopped_by != "superseded":
+                keep_driver_artifacts(task, end.ended, output_folder(folder), ports, redactor)
         stored = None if end.stopped_by == "superseded" else _store(task, ports, request, end, redactor)
     except (AttemptSuperseded, RunNotFound):
         return
     if stored is not None:
         _answer(task, ports.callbacks, stored)
+
+
+def _prices(run: Run, book: PriceBook) -> PriceBook:
+    """Tokens of a rented instance cost nothing more: its time pays for them (jobs-api.md 7.2)."""
+    return {run.model: TokenPrice(0, 0)} if run.rentals else book
 
 
 def _claim(task: AgentTask, ports: AttemptPorts) -> Run:
@@ -109,6 +118,8 @@ def _store(
         alive = replace(
             run, heartbeat_at=ports.clock(), model_call_begun=run.model_call_begun or end.model_call_begun
         )
+        status = "error" if isinstance(end.ended, DriverFailure) else "ok"
+        alive = ended(alive, PhaseRecord("ask", status, end.duration_ms))
         if isinstance(end.ended, DriverFailure):
             return Proposal(replace(alive, outcome=_failed(end.ended, end, alive, redactor)), end.drafts)
         return _succeeded(end.ended, end, alive, request, redactor)

@@ -42,6 +42,7 @@ def start_attempt(
                 outcome=None,
                 message="asking agent",
                 phase="ask",
+                phase_since=clock(),
                 percent=None,
             )
         )

@@ -10,7 +10,26 @@ if TYPE_CHECKING:
 
     ROUTERS: dict[str, APIRouter]
 
-ENDPOINTS = ("read_health", "submit_job", "list_jobs", "read_job", "cancel_job", "read_job_events")
+ENDPOINTS = (
+    "read_health",
+    "submit_job",
+    "list_jobs",
+    "read_job",
+    "cancel_job",
+    "read_job_events",
+    "read_trace",
+    "read_settings",
+    "change_settings",
+    "export_settings",
+    "list_profiles",
+    "create_profile",
+    "read_profile",
+    "delete_profile",
+    "list_vastai_models",
+    "list_llm_models",
+    "estimate_cost",
+    "simulate_finops",
+)
 
 
 def __getattr__(name: str) -> Any:

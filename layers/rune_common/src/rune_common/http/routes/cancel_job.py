@@ -21,6 +21,13 @@ STOPPING: dict[int | str, dict[str, Any]] = {
 def cancel_job(job_id: str, caller: CanCancel, services: Wired, response: Response) -> JobCancellation:
     """Stop a job: at once if it was queued, else as soon as its work has been stopped and cleared away."""
     return JobCancellation.of(
-        jobs.cancel_job(job_id, caller, runs=services.runs, clock=services.clock, redactor=services.redactor),
+        jobs.cancel_job(
+            job_id,
+            caller,
+            runs=services.runs,
+            clock=services.clock,
+            redactor=services.redactor,
+            seal=services.evidence,
+        ),
         response,
     )

@@ -1,44 +1,54 @@
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fastapi import APIRouter, Response
 
 from rune_common.domain.errors import UnknownJobKind
 from rune_common.http.authentication import CanWrite
-from rune_common.http.job_submission import AgentSubmission, job_rules
+from rune_common.http.job_submission import JobSubmission, accept
 from rune_common.http.schemas.job_accepted import JobAccepted
 from rune_common.http.wired import Wired
-from rune_common.usecases import submit_job as jobs
 
 router = APIRouter(tags=["jobs"])
 
-AGENT_JOB = {"schema": {"$ref": "#/components/schemas/SubmitAgentJob"}}
+
+def request_body(schema: str) -> dict[str, Any]:
+    """The body of a kind in the OpenAPI document: it is parsed by the kind's own rules, not by the route."""
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
+@router.post("/v1/jobs/agentic-agent", status_code=202, openapi_extra=request_body("SubmitAgentJob"))
 @router.post(
-    "/v1/jobs/agentic-agent",
+    "/v1/jobs/benchmark",
     status_code=202,
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": AGENT_JOB}}},
+    operation_id="submit_benchmark",
+    openapi_extra=request_body("SubmitBenchmark"),
+)
+@router.post(
+    "/v1/jobs/llm-instance",
+    status_code=202,
+    operation_id="submit_llm_instance",
+    openapi_extra=request_body("SubmitLlmInstance"),
+)
+@router.post(
+    "/v1/jobs/ollama-instance",
+    status_code=202,
+    operation_id="submit_ollama_instance",
+    openapi_extra=request_body("SubmitLlmInstance"),
+)
+@router.post(
+    "/v1/jobs/cost-estimate",
+    status_code=202,
+    operation_id="submit_cost_estimate",
+    openapi_extra=request_body("EstimateCost"),
 )
 def submit_job(
-    caller: CanWrite, submission: AgentSubmission, services: Wired, response: Response
+    caller: CanWrite, submission: JobSubmission, services: Wired, response: Response
 ) -> JobAccepted:
-    """Accept a question for the agent and queue it."""
-    return JobAccepted.of(
-        jobs.submit_job(
-            submission,
-            caller,
-            rules=job_rules(services),
-            runs=services.runs,
-            blobs=services.blobs,
-            kubeconfigs=services.kubeconfigs,
-            clock=services.clock,
-            new_id=services.new_id,
-            redactor=services.redactor,
-        ),
-        response,
-    )
+    """Accept a job and queue it."""
+    return JobAccepted.of(accept(submission, caller, services), response)
 
 
 # The last part has the name that GET and DELETE give it: API Gateway allows one name for a place in a path.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 MAX_IGNORED_NAMES = 20
@@ -38,11 +39,11 @@ class Tolerance:
             field = self.synonyms.get(name, name)
             shadowed = field != name and body.get(field) is not None
             if field not in self.known or shadowed:
-                ignored.append(name if _SHOWABLE.fullmatch(name) else "?")
+                ignored.append(name)
             elif value is not None and not self._is_absent(field, value):
                 values[field] = self._in_range(field, value)
                 spelled[field] = name
-        return Fields(values, spelled, tuple(ignored[:MAX_IGNORED_NAMES]))
+        return Fields(values, spelled, showable(ignored))
 
     def _is_absent(self, field: str, value: Any) -> bool:
         empty = value == "" or (_is_number(value) and value == 0)
@@ -51,6 +52,11 @@ class Tolerance:
     def _in_range(self, field: str, value: Any) -> Any:
         percentage = field in self.percentages and _is_number(value) and 1 < value <= 100
         return value / 100 if percentage else value
+
+
+def showable(names: Iterable[str]) -> tuple[str, ...]:
+    """The first names, those that do not fit a header as `?`."""
+    return tuple(name if _SHOWABLE.fullmatch(name) else "?" for name in islice(names, MAX_IGNORED_NAMES))
 
 
 def _is_number(value: Any) -> bool:

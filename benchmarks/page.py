@@ -1,0 +1,89 @@
+"""docs/reference/performance.md from the benchmarks' outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.outcome import Outcome
+
+HEAD = """\
+# Performance
+
+Written by `make bench`. Each benchmark is one command, listens and sends on loopback only, and ends what it starts.
+
+Machines differ, and the same machine differs from minute to minute. So read ratios, which come from sides that took
+turns in one run, before milliseconds, and CPU before time on the clock. An aim that is missed is shown as missed.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a benchmark's part of the page says beside its numbers."""
+
+    title: str
+    measured: str
+    reading: str
+
+
+TEXTS: Mapping[str, Text] = {
+    "cold_start": Text(
+        "Cold start",
+        "The submit function in a fresh process: its import, its start and its first request, in CPU of all threads,"
+        " without the interpreter's own start. `bare` is the usual FastAPI function with a boto3 DynamoDB client"
+        " that it builds and does not use, `bare_with_call` one that makes one call; the submit function makes"
+        " three. All have compiled bytecode, as the deployed layer has, and alternate.",
+        "Nearly all of it is imports, and half of those are FastAPI with pydantic, which all sides pay for alike.",
+    ),
+    "warm_handler": Text(
+        "Warm handler",
+        "One request in a warm function, from the gateway's event to its answer: authentication, validation, the use"
+        " case, the table's items made and read, the audit line. The table's client is replaced by one that keeps"
+        " items in memory, so calls to the table are not in it.",
+        "Medians of blocks, in CPU of the process.",
+    ),
+    "submit_read": Text(
+        "Submit and read",
+        "The local server with its worker and database, and a load of clients that each submit a job and read it"
+        " back, on one connection each, from a process of its own. The jobs are worked off meanwhile with all their"
+        " steps; the agent answers at once (`ended_per_s`). Rounds alternate between an empty table and one of"
+        " 100,000 ended runs (`full`), each on a fresh server.",
+        "A pair is two requests; its latency is that of both. `*_cpu_ms_per_pair` tells where the processors' time"
+        " goes: the load, the server, the database and the worker share two cores or whatever there is, so on two"
+        " cores no more than 2,000 divided by their sum can be reached.",
+    ),
+    "idle_memory": Text(
+        "Idle memory",
+        "The local server after its start and a request for its health: API, worker and database, without an agent.",
+        "`resident_mb` adds up the processes and so counts pages that they share more than once;"
+        " `proportional_mb` counts them once. The worker grows by about 120 MB when the first job loads the state"
+        " machines' interpreter.",
+    ),
+    "table_clients": Text(
+        "Table clients",
+        "boto3 and pydynox at the same calls against the same local database, each in a process of its own"
+        " (adr/0002-table-client.md).",
+        "CPU is the client's; ratios are pydynox to boto3.",
+    ),
+}
+BENCHMARKS = tuple(TEXTS)
+
+
+def page(outcomes: Sequence[Outcome]) -> str:
+    """The whole page. Raises KeyError for a benchmark without a text."""
+    return "\n".join([HEAD, *(_part(outcome, TEXTS[outcome.benchmark]) for outcome in outcomes)])
+
+
+def _part(outcome: Outcome, text: Text) -> str:
+    rows = [_row(outcome, metric) for metric in outcome.results]
+    table = "\n".join(["| metric | result | aim | met |", "|---|---|---|---|", *rows])
+    return (
+        f"## {text.title}\n\n`python -m benchmarks.{outcome.benchmark}`\n\n"
+        f"{text.measured}\n\n{table}\n\n{text.reading}\n"
+    )
+
+
+def _row(outcome: Outcome, metric: str) -> str:
+    aim = outcome.aims.get(metric, "")
+    met = {True: "yes", False: "**no**"}[outcome.met[metric]] if aim else ""
+    return f"| `{metric}` | {outcome.results[metric]:g} | {aim} | {met} |"
