@@ -33,7 +33,9 @@ TEXTS: Mapping[str, Text] = {
         " without the interpreter's own start. `bare` is the usual FastAPI function with a boto3 DynamoDB client"
         " that it builds and does not use, `bare_with_call` one that makes one call; the submit function makes"
         " three. All have compiled bytecode, as the deployed layer has, and alternate.",
-        "Nearly all of it is imports, and half of those are FastAPI with pydantic, which all sides pay for alike.",
+        "Nine tenths of it are imports. Half of those are FastAPI with pydantic, for which all sides pay alike; a"
+        " tenth is pydantic's old version 1, which FastAPI loads to recognise its models; the table's client takes a"
+        " twentieth, where boto3 takes half of the other side's.",
     ),
     "warm_handler": Text(
         "Warm handler",
@@ -50,7 +52,11 @@ TEXTS: Mapping[str, Text] = {
         " 100,000 ended runs (`full`), each on a fresh server.",
         "A pair is two requests; its latency is that of both. `*_cpu_ms_per_pair` tells where the processors' time"
         " goes: the load, the server, the database and the worker share two cores or whatever there is, so on two"
-        " cores no more than 2,000 divided by their sum can be reached.",
+        " cores no more than 2,000 divided by their sum can be reached, and the server, being one Python process,"
+        " no more than 1,000 divided by its own part. Of the server's part more than half is the way through"
+        " FastAPI with its hops between threads. The worker takes what is left over, about forty times a pair's"
+        " CPU for each run that it works off: parsing the state machine anew for each execution is a quarter,"
+        " building clients for its tasks a sixth, parsing JSON paths a seventh.",
     ),
     "idle_memory": Text(
         "Idle memory",

@@ -55,7 +55,7 @@ class Size:
     pairs_each: int
 
 
-FULL, QUICK = Size(100_000, 3, 150, 120), Size(200, 1, 10, 3)
+FULL, QUICK = Size(100_000, 2, 100, 100), Size(200, 1, 10, 3)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ from benchmarks.outcome import run_benchmark
 from rune.local.functions import ROOT
 from rune_common.adapters.dynamodb import DynamoRunStore
 from rune_common.adapters.dynamodb_client import Item, Key, Write
+from rune_common.adapters.dynamodb_settings import DynamoSettingsStore
+from rune_common.adapters.dynamodb_spend import DynamoSpendLedger
 from rune_common.adapters.memory import MemoryBlobStore, MemorySealer
 from rune_common.settings import Settings
 from rune_common.wiring import Services, wire
@@ -111,7 +113,13 @@ def _handlers() -> tuple[Handler, Handler]:
         runs = DynamoRunStore(
             settings.runs_table, tables, sealer=MemorySealer(), blobs=MemoryBlobStore(), retention_days=90
         )
-        return replace(wire(settings), runs=runs, failures=_NoFailures())
+        return replace(
+            wire(settings),
+            runs=runs,
+            failures=_NoFailures(),
+            tenant_settings=DynamoSettingsStore(settings.runs_table, tables),
+            spend=DynamoSpendLedger(settings.runs_table, tables, retention_days=settings.retention_days),
+        )
 
     submit = http_function(submit_job.router, environ=dict(settings), build=build)
     read = http_function(read_job.router, environ=dict(settings), build=build)

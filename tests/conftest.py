@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
 
 from rune.local.kubectl import find_kubectl
+
+# How long an example takes says something about the machine, not about the code.
+settings.register_profile("rune", deadline=None)
+settings.load_profile("rune")
 
 
 @pytest.fixture(scope="session")

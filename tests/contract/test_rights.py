@@ -123,9 +123,19 @@ def test_only_functions_that_authenticate_may_use_the_identity_table() -> None:
 def test_only_consumers_and_the_schedule_may_start_executions() -> None:
     starting = {each.folder for each in functions() if "states:StartExecution" in rights(each.folder)}
     assert starting == {"on_run_queued", "on_run_ended", "expire_waits"}
-    assert starting == {
-        each.folder for each in functions() if "RUNE_RUN_AGENT_MACHINE_ARN" in each.variables()
+    for variable in ("RUNE_RUN_AGENT_MACHINE_ARN", "RUNE_RUN_BENCHMARK_MACHINE_ARN"):
+        assert starting == {each.folder for each in functions() if variable in each.variables()}
+
+
+def test_only_what_rents_and_gives_back_holds_the_providers_key() -> None:
+    holding = {each.folder for each in functions() if "VAST_API_KEY" in each.variables()}
+    assert holding == {
+        "acquire_backend",
+        "teardown_backend",
+        "reap_backends",
+        "on_instance_released",
     }
+    assert not {each.folder for each in functions() if each.events("Api")} & holding
 
 
 def test_only_start_agent_may_start_agents() -> None:
@@ -142,7 +152,7 @@ def test_only_start_agent_may_start_agents() -> None:
 def test_a_secret_is_sealed_by_the_submission_and_opened_by_the_work_only() -> None:
     sealing = {each.folder for each in functions() if "kms:GenerateDataKey" in rights(each.folder)}
     opening = {each.folder for each in functions() if "kms:Decrypt" in rights(each.folder)}
-    assert (sealing, opening) == ({"submit_job"}, {"prepare_backend"})
+    assert (sealing, opening) == ({"submit_job"}, set())
     assert {"Ref": "OpenRequestsPolicy"} in resources("AWS::IAM::Role")["AgentRole"]["Properties"][
         "ManagedPolicyArns"
     ]

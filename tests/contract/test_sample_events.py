@@ -11,7 +11,7 @@ from tests.contract.deployment import ROOT, Function, functions
 from tests.contract.test_stream_filters import passes
 
 EVERY = {function.folder: function for function in functions()}
-MACHINE = json.loads((ROOT / "statemachines/run_agent.asl.json").read_text())
+MACHINES = [json.loads(path.read_text()) for path in sorted((ROOT / "statemachines").glob("*.asl.json"))]
 
 
 def sample(folder: str) -> dict[str, Any]:
@@ -20,8 +20,10 @@ def sample(folder: str) -> dict[str, Any]:
 
 
 def called_by_machine(function: Function) -> list[dict[str, Any]]:
-    """The payloads that the state machine gives a function."""
-    parameters = [state.get("Parameters", {}) for state in MACHINE["States"].values()]
+    """The payloads that the state machines give a function."""
+    parameters = [
+        state.get("Parameters", {}) for machine in MACHINES for state in machine["States"].values()
+    ]
     return [
         each["Payload"] for each in parameters if each.get("FunctionName") == f"${{{function.logical_id}Arn}}"
     ]

@@ -157,6 +157,26 @@ def test_an_agent_run_ends_on_every_path_with_a_recorded_outcome() -> None:
     assert {name for name, state in every.items() if "IsAgain" in followers(state)} == {"Record"}
 
 
+def test_a_benchmark_is_torn_down_and_recorded_on_every_path() -> None:
+    path = ROOT / "statemachines" / "run_benchmark.asl.json"
+    every = states(path)
+    expected = {"Teardown": "LeaveToReaper", "Record": "NotRecorded", "Reap": "Done"}
+    for name, task in tasks(path).items():
+        (catch,) = task["Catch"]
+        assert catch["ErrorEquals"] == ["States.ALL"]
+        assert catch["Next"] == expected.get(name, "Teardown")
+        # What goes wrong after the work does not change how the work ended.
+        assert (catch["ResultPath"] == "$.error") == (name not in ("Teardown", "Reap"))
+    assert {name for name, state in every.items() if "Record" in followers(state)} == {
+        "IsTornDown",
+        "LeaveToReaper",
+    }
+    ends = {name for name, state in every.items() if state["Type"] in ("Succeed", "Fail")}
+    before_ends = {name for name, state in every.items() if ends & set(followers(state))}
+    # A run that admission found ended has its outcome already.
+    assert before_ends == {"IsAdmitted", "Record", "IsAgain", "Reap"}
+
+
 @each_machine
 def test_state_data_is_ids_and_counters(path: Path) -> None:
     for task in tasks(path).values():
@@ -164,6 +184,9 @@ def test_state_data_is_ids_and_counters(path: Path) -> None:
             "$.Payload.go",
             "$.Payload.ready",
             "$.Payload.again",
+            "$.Payload.done",
+            "$.Payload.pending",
+            "$.Payload.wait_seconds",
         }
         assert kept
         assert set(task["Parameters"]["Payload"]) <= {

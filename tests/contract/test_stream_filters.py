@@ -9,21 +9,33 @@ from typing import Any
 import pytest
 from tests.contract.deployment import functions
 
-from rune_common.adapters.dynamodb_stream import run_moved
+from rune_common.adapters.dynamodb_stream import event_appended, run_moved
 from rune_common.domain.runs import RunState
 
 STATES = [None, *RunState]
 
 
 def matches(pattern: Any, found: Any) -> bool:
-    """EventBridge's rules, as far as the filters use them: values, and anything-but."""
+    """EventBridge's rules, as far as the filters use them: values, anything-but, and what may not be there."""
     if isinstance(pattern, dict):
+        if found is None and all(is_absence(child) for child in pattern.values()):
+            return True
         return isinstance(found, dict) and all(
-            name in found and matches(child, found[name]) for name, child in pattern.items()
+            matches(child, found.get(name)) for name, child in pattern.items()
         )
-    return any(
-        found not in each["anything-but"] if isinstance(each, dict) else found == each for each in pattern
-    )
+    if is_absence(pattern):
+        return found is None
+    return found is not None and any(meets(rule, found) for rule in pattern)
+
+
+def meets(rule: Any, found: Any) -> bool:
+    if isinstance(rule, dict) and "prefix" in rule:
+        return str(found).startswith(rule["prefix"])
+    return found not in rule["anything-but"] if isinstance(rule, dict) else bool(found == rule)
+
+
+def is_absence(pattern: Any) -> bool:
+    return bool(pattern == [{"exists": False}])
 
 
 def passes(folder: str, record: dict[str, Any]) -> bool:
@@ -51,10 +63,33 @@ def test_a_consumer_gets_exactly_the_moves_that_it_acts_on(before: RunState | No
         assert passes("on_run_ended", record(before, after)) == moved.ended
 
 
-@pytest.mark.parametrize("folder", ["on_run_queued", "on_run_ended"])
+@pytest.mark.parametrize(("old", "new"), list(itertools.product([False, True], repeat=2)))
+def test_a_release_is_delivered_once(old: bool, new: bool) -> None:
+    change = record(RunState.SUCCEEDED, RunState.SUCCEEDED)
+    for image, releasing in (("OldImage", old), ("NewImage", new)):
+        change["dynamodb"][image] |= {"releasing": {"BOOL": True}} if releasing else {}
+    moved = run_moved(change)
+    assert moved is not None
+    assert passes("on_instance_released", change) == moved.released == (new and not old)
+
+
+@pytest.mark.parametrize("folder", ["on_run_queued", "on_run_ended", "on_instance_released"])
 def test_other_items_of_the_table_are_not_delivered(folder: str) -> None:
     for before, after in itertools.product(STATES, RunState):
         assert not passes(folder, record(before, after, sk="EVT#000000000001"))
+
+
+def test_every_new_event_is_counted_and_nothing_else() -> None:
+    event = {"pk": {"S": "T#default#R#r"}, "sk": {"S": "EVT#000000000007"}, "type": {"S": "x"}, "line": {"S": "{}"}}
+    new: dict[str, Any] = {"eventName": "INSERT", "dynamodb": {"NewImage": event}}
+    assert passes("on_event_appended", new)
+    appended = event_appended(new)
+    assert appended is not None
+    assert (appended.tenant, appended.run_id, appended.event.sequence) == ("default", "r", 7)
+    expired = {"eventName": "REMOVE", "dynamodb": {"OldImage": event}}
+    for other in (expired, record(None, RunState.QUEUED), record(RunState.QUEUED, RunState.RUNNING)):
+        assert not passes("on_event_appended", other)
+        assert event_appended(other) is None
 
 
 def test_a_deleted_run_is_not_delivered() -> None:

@@ -19,7 +19,7 @@ from rune_common.http.routes import ROUTERS
 from rune_common.settings import Settings
 
 FOLDERS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
-ENTRIES = {"http_function", "task_function", "stream_function", "serve"}
+ENTRIES = {"http_function", "task_function", "stream_function", "events_function", "serve"}
 STREAMS = {function.folder for function in functions() if function.streams}
 ADAPTER_VARIABLES = ("AWS_LAMBDA_EXEC_WRAPPER", "AWS_LWA_")
 CONTRACT_VARIABLES = [

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.e2e.local_server import ROOT, eventually
 
 from rune.local.database import LocalDatabase, find_binary
 from rune_common.adapters.dynamodb import DynamoRunStore, connect
@@ -18,7 +19,6 @@ from rune_common.domain.chain import verify_chain
 from rune_common.domain.events import Event
 from rune_common.domain.ports import RunStore
 from rune_common.settings import Settings
-from tests.e2e.local_server import ROOT, eventually
 
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 Json = dict[str, Any]
@@ -27,7 +27,9 @@ Json = dict[str, Any]
 class Jobs:
     """Jobs of one server whose model server is `backend`."""
 
-    def __init__(self, url: str, backend: str, *, token: str | None = None, tenant: str | None = None) -> None:
+    def __init__(
+        self, url: str, backend: str, *, token: str | None = None, tenant: str | None = None
+    ) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers |= {"X-Tenant-ID": tenant} if tenant else {}
         self.backend = backend
@@ -80,7 +82,11 @@ def asked(record: Path) -> list[Json]:
 
 def most_at_once(record: Path) -> int:
     """How many calls of the stand-in driver overlapped."""
-    ended = {line["pid"]: line["ended"] for line in map(json.loads, record.read_text().splitlines()) if line["ended"]}
+    ended = {
+        line["pid"]: line["ended"]
+        for line in map(json.loads, record.read_text().splitlines())
+        if line["ended"]
+    }
     calls = asked(record)
     moments = [(call["began"], 1) for call in calls] + [(ended[call["pid"]], -1) for call in calls]
     now = most = 0

@@ -97,7 +97,9 @@ class LocalServer:
         found = []
         for process in psutil.process_iter():
             try:
-                marked = str(self.folder) in command_line(process) or str(self.folder) in str(process.environ())
+                marked = str(self.folder) in command_line(process) or str(self.folder) in str(
+                    process.environ()
+                )
                 ours = process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE
                 if marked and ours and word in command_line(process):
                     found.append(process)
@@ -145,7 +147,10 @@ def _alive(process: psutil.Process) -> bool:
 
 
 def eventually(
-    found: Callable[[], T], what: str | Callable[[], str] = "what was asked for", *, seconds: float = PATIENCE_SECONDS
+    found: Callable[[], T],
+    what: str | Callable[[], str] = "what was asked for",
+    *,
+    seconds: float = PATIENCE_SECONDS,
 ) -> T:
     """The first answer that is true; fails when none comes in time."""
     until = time.monotonic() + seconds

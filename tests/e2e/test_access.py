@@ -59,7 +59,9 @@ def test_a_token_is_needed_and_belongs_to_its_tenant(server: LocalServer) -> Non
     assert {answer.headers["WWW-Authenticate"] for answer in answers[:3]} == {"Bearer"}
 
 
-def test_another_tenants_job_is_answered_like_an_unknown_one(jobs: Jobs, ollama: OllamaSim, server: LocalServer) -> None:
+def test_another_tenants_job_is_answered_like_an_unknown_one(
+    jobs: Jobs, ollama: OllamaSim, server: LocalServer
+) -> None:
     job_id = jobs.ask("mine alone")["job_id"]
     other = Jobs(server.url, ollama.url, token=OTHER_TOKEN)
     for method, path in (

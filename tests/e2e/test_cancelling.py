@@ -40,7 +40,10 @@ def test_a_running_job_is_cancelled_and_its_driver_is_gone(
 
 def test_a_finished_job_cannot_be_cancelled(jobs: Jobs) -> None:
     job = jobs.ask("done")
-    for answer in (jobs.http.delete(f"/v1/jobs/{job['job_id']}"), jobs.http.post(f"/v1/jobs/{job['job_id']}/cancel")):
+    for answer in (
+        jobs.http.delete(f"/v1/jobs/{job['job_id']}"),
+        jobs.http.post(f"/v1/jobs/{job['job_id']}/cancel"),
+    ):
         assert (answer.status_code, answer.json()["code"]) == (409, "job_not_cancellable")
     assert jobs.get(job["job_id"]) == job
 

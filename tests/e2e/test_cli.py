@@ -88,7 +88,12 @@ def test_usage_errors_have_their_own_exit_code(server: LocalServer, tmp_path: Pa
 
 def test_jobs_are_listed_read_and_their_events_shown(rune: Rune, jobs: Jobs) -> None:
     job_id = jobs.ask("called to be seen")["job_id"]
-    for words in (["jobs", "list"], ["jobs", "get", job_id], ["jobs", "events", job_id], ["jobs", "logs", job_id]):
+    for words in (
+        ["jobs", "list"],
+        ["jobs", "get", job_id],
+        ["jobs", "events", job_id],
+        ["jobs", "logs", job_id],
+    ):
         ended = rune(*words)
         assert ended.returncode == 0, (words, ended.stderr)
         assert ("agent.tool_call" if words[1] in ("events", "logs") else job_id) in ended.stdout

@@ -64,7 +64,9 @@ def test_a_running_job_has_neither_result_nor_error(jobs: Jobs) -> None:
     jobs.http.delete(f"/v1/jobs/{job_id}")
 
 
-def test_twelve_posts_with_one_key_are_one_job_and_one_call_of_the_driver(jobs: Jobs, server: LocalServer) -> None:
+def test_twelve_posts_with_one_key_are_one_job_and_one_call_of_the_driver(
+    jobs: Jobs, server: LocalServer
+) -> None:
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: jobs.post("once only", key="twelve"), range(12)))
     assert [answer.status_code for answer in answers] == [202] * 12
@@ -111,7 +113,8 @@ def test_a_chunked_body_is_read(jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://169.254.169.254/", "http://[::ffff:10.0.0.1]/", "http://10.0.0.1:11434", "ftp://127.0.0.1"]
+    "url",
+    ["http://169.254.169.254/", "http://[::ffff:10.0.0.1]/", "http://10.0.0.1:11434", "ftp://127.0.0.1"],
 )
 def test_an_address_inside_is_refused_with_one_text(jobs: Jobs, url: str) -> None:
     answer = jobs.post("hi", backend_url=url)

@@ -29,14 +29,16 @@ def own_server(tmp_path: Path) -> Iterator[LocalServer]:
 
 def until_asked(server: LocalServer, job_id: str, times: int = 1) -> None:
     eventually(
-        lambda: sum(call["run_id"] == job_id for call in asked(server.record)) >= times, "the driver to be asked"
+        lambda: sum(call["run_id"] == job_id for call in asked(server.record)) >= times,
+        "the driver to be asked",
     )
 
 
 def until_tool_called(jobs: Jobs, job_id: str) -> None:
     """From then on the run's record says that the model was asked."""
     eventually(
-        lambda: "agent.tool_call" in [event["name"] for event in jobs.events(job_id)], "a tool call in the log"
+        lambda: "agent.tool_call" in [event["name"] for event in jobs.events(job_id)],
+        "a tool call in the log",
     )
 
 
@@ -82,7 +84,9 @@ def test_a_job_whose_model_was_not_asked_yet_is_resumed_when_its_worker_is_kille
     driver_gone(own_server)
 
 
-@pytest.mark.parametrize("question", ["called tool sleep:60", "sleep:3 answered", "called tool stubborn child sleep:60"])
+@pytest.mark.parametrize(
+    "question", ["called tool sleep:60", "sleep:3 answered", "called tool stubborn child sleep:60"]
+)
 def test_a_killed_server_takes_everything_with_it_and_its_job_ends_after_the_restart(
     own_server: LocalServer, ollama: OllamaSim, question: str
 ) -> None:
@@ -122,6 +126,22 @@ def test_a_job_that_was_being_cancelled_is_cancelled_after_the_restart(
     assert (job["status"], job["error"]) == ("cancelled", "Cancelled by user")
 
 
+def test_no_kubeconfig_of_a_killed_attempt_stays_in_a_file(
+    own_server: LocalServer, ollama: OllamaSim
+) -> None:
+    with KubeSim("healthy") as cluster:
+        cluster.write_kubeconfig(own_server.folder / "given")
+    jobs = Jobs(own_server.url, ollama.url)
+    job_id = jobs.submit("called sleep:60", kubeconfig=(own_server.folder / "given").read_text())
+    until_tool_called(jobs, job_id)
+    assert list(own_server.data_dir.rglob("kubeconfig"))
+    own_server.kill()
+    own_server.all_gone()
+    own_server.start()
+    assert jobs.wait(job_id)["error_code"] == "worker_lost"
+    assert list(own_server.data_dir.rglob("kubeconfig")) == []
+
+
 def test_a_second_server_on_the_same_folder_is_refused(own_server: LocalServer) -> None:
     other = LocalServer(own_server.folder)
     with pytest.raises(AssertionError, match="another server uses this RUNE_DATA_DIR"):
@@ -140,7 +160,9 @@ def test_a_killed_servers_real_agent_and_its_kubectl_are_gone(
         try:
             server.start()
             job_id = jobs.submit(QUESTION, kubeconfig=(tmp_path / "config").read_text())
-            eventually(lambda: [each for each in server.family() if "get pods" in command_line(each)], "kubectl")
+            eventually(
+                lambda: [each for each in server.family() if "get pods" in command_line(each)], "kubectl"
+            )
             family = server.family()
             assert any("rune_agent" in command_line(each) for each in family)
             server.kill()

@@ -96,7 +96,9 @@ def test_random_kills_lose_and_repeat_no_job(tmp_path: Path, ollama: OllamaSim) 
         for number in range(ROUNDS):
             killed.round(number)
         for key in killed.questions:
-            eventually(lambda key=key: killed.submit(key) or key in killed.accepted, "every job to be accepted")
+            eventually(
+                lambda key=key: killed.submit(key) or key in killed.accepted, "every job to be accepted"
+            )
         ended = {key: killed.jobs.wait(job_id, seconds=150) for key, job_id in killed.accepted.items()}
         listed = killed.jobs.http.get("/v1/jobs", params={"limit": 200}).json()["jobs"]
         assert server.terminate() == 0

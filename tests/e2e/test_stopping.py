@@ -36,7 +36,9 @@ def test_a_signal_ends_the_server_worker_database_and_driver(
         assert store.get("default", finished) is not None
 
 
-def test_what_was_running_at_the_end_is_taken_up_by_the_next_server(tmp_path: Path, ollama: OllamaSim) -> None:
+def test_what_was_running_at_the_end_is_taken_up_by_the_next_server(
+    tmp_path: Path, ollama: OllamaSim
+) -> None:
     server = LocalServer(tmp_path)
     try:
         server.start()

@@ -133,7 +133,9 @@ def test_an_execution_is_named_by_run_and_attempt_and_carries_ids_only(machine: 
     assert json.loads(described["input"]) == {"tenant": "default", "run_id": run.run_id, "attempt": 0}
 
 
-@pytest.mark.parametrize("error", [refusal("StateMachineDoesNotExist"), refusal("ThrottlingException"), NO_CONNECTION])
+@pytest.mark.parametrize(
+    "error", [refusal("StateMachineDoesNotExist"), refusal("ThrottlingException"), NO_CONNECTION]
+)
 def test_an_execution_that_cannot_be_started_is_unavailable(error: Exception) -> None:
     run, _ = new_run()
     with pytest.raises(Unavailable):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,9 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def run(client: Any, **document: object) -> dict[str, Any]:
-    started = client.start_execution(stateMachineArn=machine_arn("work"), input=json.dumps(document))
+    started = client.start_execution(
+        stateMachineArn=machine_arn("work"), name=str(uuid.uuid4()), input=json.dumps(document)
+    )
     for _ in range(TIMES):
         found: dict[str, Any] = client.describe_execution(executionArn=started["executionArn"])
         if found["status"] != "RUNNING":
@@ -86,7 +89,9 @@ def test_an_execution_has_one_name(engine: Engine) -> None:
         client.start_execution(**arguments, input='{"number": 2}')
 
 
-def test_the_oldest_finished_executions_are_forgotten(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_finished_executions_are_forgotten(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engine_module, "KEPT_EXECUTIONS", 3)
     for number in range(8):
         run(engine.client(), number=number)
@@ -110,7 +115,9 @@ def test_every_deployed_machine_can_be_loaded() -> None:
         names = {each["name"] for each in engine.client().list_state_machines()["stateMachines"]}
     finally:
         engine.close()
-    assert names == {path.name.removesuffix(".asl.json") for path in (ROOT / "statemachines").glob("*.asl.json")}
+    assert names == {
+        path.name.removesuffix(".asl.json") for path in (ROOT / "statemachines").glob("*.asl.json")
+    }
 
 
 def test_names_are_filled_in_as_the_deployment_does() -> None:
@@ -130,7 +137,9 @@ def invoked() -> Iterator[InvokeServer]:
     server.stop()
 
 
-@pytest.mark.parametrize("name", ["do_work", function_arn("do_work"), function_arn("do_work").replace(":", "%3A")])
+@pytest.mark.parametrize(
+    "name", ["do_work", function_arn("do_work"), function_arn("do_work").replace(":", "%3A")]
+)
 def test_a_function_is_invoked_by_name_or_arn(invoked: InvokeServer, name: str) -> None:
     answer = httpx.post(f"{invoked.url}/2015-03-31/functions/{name}/invocations", json={"number": 2})
     assert (answer.status_code, answer.json()) == (200, {"double": 4})

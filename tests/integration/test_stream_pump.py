@@ -174,7 +174,11 @@ def test_the_real_tables_stream_tells_how_runs_move(
         aws_secret_access_key="local",
     )
     store = DynamoRunStore(
-        tables.runs, table_clients["pydynox"], sealer=MemorySealer(), blobs=MemoryBlobStore(), retention_days=90
+        tables.runs,
+        table_clients["pydynox"],
+        sealer=MemorySealer(),
+        blobs=MemoryBlobStore(),
+        retention_days=90,
     )
     seen: list[RunMoved] = []
 

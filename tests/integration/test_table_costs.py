@@ -174,6 +174,41 @@ class Patterns:
         self.sixty()
         return lambda: self.store.unfinished("e", limit=100)
 
+    def artifact_of(self, number=0):
+        return make_artifact("log", f"{number}.log", b"text", now_ms=NOON)
+
+    def artifacts(self):
+        run = self.running()
+        files = tuple(self.artifact_of(number) for number in range(5))
+        self.store.commit(replace(change_of(run, "added"), artifacts=files))
+        return lambda: self.store.artifacts(run.tenant, run.run_id)
+
+    def artifact(self):
+        run, file = self.running(), self.artifact_of()
+        self.store.commit(replace(change_of(run, "added"), artifacts=(file,)))
+        return lambda: self.store.artifact(run.tenant, run.run_id, file.artifact_id)
+
+    def append_artifact(self):
+        change = replace(change_of(self.running(), "added"), artifacts=(self.artifact_of(),))
+        return lambda: self.store.commit(change)
+
+    def metrics_known(self, days=1):
+        for day in range(days):
+            events = [sample(name + 1, name % 20, day=day + 1) for name in range(20)]
+            self.metrics.add("default", f"run-{day}", events)
+
+    def metrics_add(self):
+        self.metrics_known()
+        return lambda: self.metrics.add("default", "run-0", [sample(30 + n, n) for n in range(10)])
+
+    def metrics_days(self):
+        self.metrics_known(30)
+        return lambda: self.metrics.of_days("default", first="20260101", last="20260130")
+
+    def metrics_run(self):
+        self.metrics_known()
+        return lambda: self.metrics.of_run("default", "run-0")
+
     def events(self):
         run = self.running()
         self.store.commit(change_of(run, *(f"event {number}" for number in range(29))))
@@ -252,7 +287,7 @@ class Patterns:
         return lambda: store.write("default", replace(stored, active_profile=None))
 
 
-HELPERS = {"ledger", "quotes", "settings", "running", "sixty", "with_results", "record"}
+HELPERS = {"ledger", "quotes", "settings", "running", "sixty", "with_results", "record", "artifact_of", "metrics_known"}
 NAMES = sorted(name for name in vars(Patterns) if not name.startswith("_") and name not in HELPERS)
 
 

@@ -44,7 +44,9 @@ class Leg:
 
 
 def answer(**usage: int) -> DriverSuccess:
-    return DriverSuccess({"answer": "found it", "token_usage": usage, "metadata": {"agent_version": "0.45.0"}})
+    return DriverSuccess(
+        {"answer": "found it", "token_usage": usage, "metadata": {"agent_version": "0.45.0"}}
+    )
 
 
 def test_a_tool_call_and_its_result_share_their_id() -> None:
@@ -101,17 +103,27 @@ def test_two_calls_under_one_id_are_told_apart() -> None:
 
 
 CALLS = st.lists(
-    st.tuples(st.sampled_from(["call", "result"]), st.sampled_from(["c1", "c2", "c3"]), st.sampled_from(["success", "error"])),
+    st.tuples(
+        st.sampled_from(["call", "result"]),
+        st.sampled_from(["c1", "c2", "c3"]),
+        st.sampled_from(["success", "error"]),
+    ),
     max_size=20,
 )
 
 
 @given(CALLS, st.booleans())
-def test_every_tool_call_has_exactly_one_result_whatever_comes(steps: list[tuple[str, str, str]], fails: bool) -> None:
+def test_every_tool_call_has_exactly_one_result_whatever_comes(
+    steps: list[tuple[str, str, str]], fails: bool
+) -> None:
     leg = Leg()
     for what, call_id, status in steps:
         leg.call(call_id) if what == "call" else leg.result(call_id, status)
-    end = leg.log.failed(failure("agent_crashed", "x"), duration_ms=1) if fails else leg.log.final(answer(), duration_ms=1)
+    end = (
+        leg.log.failed(failure("agent_crashed", "x"), duration_ms=1)
+        if fails
+        else leg.log.final(answer(), duration_ms=1)
+    )
     drafts = [*leg.drafts, *end]
     called = sorted(str(draft.call_id) for draft in drafts if draft.type == "tool_call")
     assert called == sorted(str(draft.call_id) for draft in drafts if draft.type == "tool_result")

@@ -12,7 +12,6 @@ from rune_common.domain.chain_rules import ChainSpec, ChainStep, OnFailure, chec
 from rune_common.domain.chains import (
     MAX_AT_ONCE,
     ChainState,
-    StepEnd,
     StepState,
     close,
     ends_to_log,
@@ -29,7 +28,7 @@ from rune_common.domain.chains import (
 from rune_common.domain.errors import IllegalTransition
 
 NOW = 1_000
-OK, BAD = StepEnd(answer="kept"), StepEnd("broken")
+OK, BAD = None, "broken"
 
 
 def chain(*steps: tuple[str, str], on_failure: OnFailure = OnFailure.CONTINUE) -> ChainState:
@@ -38,7 +37,7 @@ def chain(*steps: tuple[str, str], on_failure: OnFailure = OnFailure.CONTINUE) -
     return first_state(ChainSpec(tuple(made), on_failure=on_failure))
 
 
-def run(state: ChainState, name: str, end: StepEnd) -> ChainState:
+def run(state: ChainState, name: str, end: str | None) -> ChainState:
     return settle(start_step(state, name, now_ms=NOW), name, end, now_ms=NOW)
 
 

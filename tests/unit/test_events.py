@@ -147,7 +147,9 @@ def test_a_redactor_that_fails_lets_nothing_through() -> None:
 
 
 def test_a_summary_is_made_where_there_is_none_and_cut_where_it_is_long() -> None:
-    events = appended([(EventDraft("run_progress", {}), 0), (EventDraft("narrative", {"summary": "x" * 500}), 0)])
+    events = appended(
+        [(EventDraft("run_progress", {}), 0), (EventDraft("narrative", {"summary": "x" * 500}), 0)]
+    )
     summaries = [event.document()["payload"]["summary"] for event in events]
     assert summaries == ["run progress", "x" * 299 + "…"]
 
@@ -156,7 +158,8 @@ def test_an_unpriced_event_has_no_cost_and_a_priced_one_its_own() -> None:
     unpriced = EventUsage(10, 5, 1, unpriced=True, model="m")
     priced = EventUsage(10, 5, 1, cost_micro_usd=25, model="m")
     documents = [
-        event.document() for event in appended([(EventDraft("narrative", {}, usage=use), 0) for use in (unpriced, priced)])
+        event.document()
+        for event in appended([(EventDraft("narrative", {}, usage=use), 0) for use in (unpriced, priced)])
     ]
     assert [each["cost_usd"] for each in documents] == [None, 0.000025]
     assert [each["token_usage"] for each in documents] == [15, 15]

@@ -57,7 +57,9 @@ def test_a_run_waits_for_a_slot_as_long_as_it_takes(store: MemoryRunStore, execu
     assert stored(store, "a").state is RunState.QUEUED
 
 
-def test_a_run_that_nobody_picks_up_could_not_be_started(store: MemoryRunStore, executions: Executions) -> None:
+def test_a_run_that_nobody_picks_up_could_not_be_started(
+    store: MemoryRunStore, executions: Executions
+) -> None:
     queued(store, "a")
     changed(store, "a", holds_slot=True, owner="me")
     assert sweep(store, executions, after=15 * MINUTE - 1) == 0
@@ -72,7 +74,9 @@ def test_a_run_that_nobody_picks_up_could_not_be_started(store: MemoryRunStore, 
     assert [event["type"] for event in log(store, "a")][-3:] == ["run_started", "run_progress", "run_failed"]
 
 
-def test_a_worker_that_is_silent_for_two_minutes_is_lost(store: MemoryRunStore, executions: Executions) -> None:
+def test_a_worker_that_is_silent_for_two_minutes_is_lost(
+    store: MemoryRunStore, executions: Executions
+) -> None:
     running(store, "a", heartbeat_at=START, attempt=1, attempt_id="a1", model_call_begun=True)
     assert sweep(store, executions, after=2 * MINUTE - 1) == 0
     assert sweep(store, executions, after=2 * MINUTE) == 1

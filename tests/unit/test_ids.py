@@ -27,7 +27,9 @@ def test_ids_of_one_process_ascend() -> None:
 
 def test_ids_made_at_once_are_all_different() -> None:
     with ThreadPoolExecutor(8) as pool:
-        found = [each for part in pool.map(lambda _: [new_run_id() for _ in range(500)], range(8)) for each in part]
+        found = [
+            each for part in pool.map(lambda _: [new_run_id() for _ in range(500)], range(8)) for each in part
+        ]
     assert len(set(found)) == len(found)
 
 

@@ -14,7 +14,9 @@ from rune_common.domain.events import MAX_PAYLOAD_BYTES
 from rune_common.domain.payloads import Spilled, artifact_key, fit_payload
 
 TEXTS = st.integers(0, 40_000).map(lambda length: "line é\n" * (length // 8))
-VALUES = st.recursive(TEXTS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc"), inner, max_size=3))
+VALUES = st.recursive(
+    TEXTS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc"), inner, max_size=3)
+)
 
 
 def restored(value: Any, spilled: dict[str, str]) -> Any:

@@ -103,7 +103,7 @@ def test_a_server_that_never_answers_is_given_up() -> None:
 def test_the_runs_own_deadline_ends_the_wait() -> None:
     world = World(Server(ready_after=1000))
     changed(world.store, "r", timeout_seconds=10)
-    assert world.refusal()[0] == "BACKEND_NOT_READY"
+    assert world.refusal() == ("RUN_TIMEOUT", "execution timeout exceeded")
     assert world.time.now - 1_000_000 == 10_000
 
 

@@ -52,7 +52,9 @@ def test_a_run_whose_model_was_not_asked_is_resumed(store: MemoryRunStore, execu
     assert stored(store, "a").state is RunState.RUNNING
 
 
-def test_a_run_whose_model_was_asked_ends_as_worker_lost(store: MemoryRunStore, executions: Executions) -> None:
+def test_a_run_whose_model_was_asked_ends_as_worker_lost(
+    store: MemoryRunStore, executions: Executions
+) -> None:
     running(store, "a", owner="me", attempt=1, attempt_id="a1", model_call_begun=True)
     assert recover(store, executions) == 1
     run = stored(store, "a")

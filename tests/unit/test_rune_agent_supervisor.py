@@ -36,7 +36,8 @@ def run(tmp_path: Path) -> Run:
         child = tmp_path / "child"
         child.write_text(
             f"#!{sys.executable}\nimport json, os, signal, subprocess, sys, time\n"
-            "def say(**line): print(json.dumps(line), flush=True)\n" + source
+            # Unbuffered: a signal's handler may speak while the line before is still being written.
+            "def say(**line): os.write(1, json.dumps(line).encode() + b'\\n')\n" + source
         )
         child.chmod(0o755)
         inbox: Inbox = queue.SimpleQueue()

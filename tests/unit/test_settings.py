@@ -61,7 +61,8 @@ def test_a_value_that_does_not_fit_is_refused_by_the_variables_name_only(name: s
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("1", True), ("TRUE", True), ("on", True), ("0", False), ("No", False), ("off", False)]
+    ("text", "value"),
+    [("1", True), ("TRUE", True), ("on", True), ("0", False), ("No", False), ("off", False)],
 )
 def test_a_flag_has_eight_words(text: str, value: bool) -> None:
     assert Settings.from_env({"RUNE_BACKEND_ALLOW_PUBLIC": text}).backend_allow_public is value

@@ -21,7 +21,9 @@ def executions() -> Executions:
     return Executions()
 
 
-def start(store: MemoryRunStore, executions: Executions, run_id: str, *, most: int = 2, owner: str = "me") -> bool:
+def start(
+    store: MemoryRunStore, executions: Executions, run_id: str, *, most: int = 2, owner: str = "me"
+) -> bool:
     return start_run(
         "t",
         run_id,
@@ -39,7 +41,9 @@ def start_waiting(store: MemoryRunStore, executions: Executions, *, most: int = 
     )
 
 
-def test_a_queued_run_gets_a_slot_an_owner_and_an_execution(store: MemoryRunStore, executions: Executions) -> None:
+def test_a_queued_run_gets_a_slot_an_owner_and_an_execution(
+    store: MemoryRunStore, executions: Executions
+) -> None:
     queued(store, "a")
     assert start(store, executions, "a")
     run = stored(store, "a")

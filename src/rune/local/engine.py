@@ -68,9 +68,9 @@ class Engine:
         return client
 
     def _forget_finished(self) -> None:
-        from moto.stepfunctions.models import stepfunctions_backends
+        from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-        for machine in stepfunctions_backends[ACCOUNT][REGION].state_machines:
+        for machine in stepfunctions_parser_backends[ACCOUNT][REGION].state_machines:
             finished = [each for each in machine.executions if each.status != "RUNNING"]
             for execution in finished[:-KEPT_EXECUTIONS]:
                 machine.executions.remove(execution)

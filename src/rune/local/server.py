@@ -53,12 +53,20 @@ def local_stack(settings: Settings, environ: Mapping[str, str]) -> Iterator[Sett
             found = replace(found, dynamodb_endpoint=endpoint)
             names = {"RunsTable": found.runs_table, "IdentityTable": found.identity_table}
             create_tables(ROOT / "template.yaml", names, endpoint=endpoint, region=found.region)
-            worker = Worker(found.environment() | {"HOME": environ.get("HOME", "/")})
+            worker = Worker(worker_environment(found, environ))
             worker.start()
             try:
                 yield found
             finally:
                 worker.stop()
+
+
+def worker_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings as variables. Of what is secret the worker gets only the provider's key, which it takes out
+    of its environment before it starts anything.
+    """
+    key = {"VAST_API_KEY": settings.vast_api_key} if settings.vast_api_key else {}
+    return settings.environment() | {"HOME": environ.get("HOME", "/")} | key
 
 
 @contextmanager
@@ -107,6 +115,8 @@ class Worker:
         pause = RESTART_SECONDS
         while self._process is not None:
             status = self._wait(self._process)
+            if self._process.stdin:
+                self._process.stdin.close()
             if self._stopping.is_set():
                 return
             logger.error("the worker ended with status %s and is started again", status)

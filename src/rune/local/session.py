@@ -9,6 +9,7 @@ import json
 import queue
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -31,19 +32,34 @@ from rune_common.domain.runs import Run, RunKind
 from rune_common.http.job_submission import accept, parse_submission
 from rune_common.http.schemas.job import JobView
 from rune_common.http.schemas.job_event import JobEventsView
-from rune_common.tasks import admit_run, prepare_backend, record_outcome, start_agent
+from rune_common.tasks import (
+    acquire_backend,
+    admit_run,
+    advance_chain,
+    prepare_backend,
+    reap_backends,
+    record_outcome,
+    record_result,
+    start_agent,
+    teardown_backend,
+)
 from rune_common.usecases.cancel_job import cancel_job
 from rune_common.usecases.read_job import read_job
 from rune_common.usecases.read_job_events import read_job_events
 from rune_common.usecases.start_runs import start_run, start_waiting_runs
-from rune_common.wiring import Services, attempt
+from rune_common.wiring import Services, attempt, gpu_market, machines
 
 CALLER = Principal("local", "human", DEFAULT_TENANT)
 TASKS = {
     "admit_run": admit_run.task,
+    "acquire_backend": acquire_backend.task,
     "prepare_backend": prepare_backend.task,
     "start_agent": start_agent.task,
+    "advance_chain": advance_chain.task,
+    "record_result": record_result.task,
+    "teardown_backend": teardown_backend.task,
     "record_outcome": record_outcome.task,
+    "reap_backends": reap_backends.task,
 }
 
 
@@ -68,11 +84,18 @@ class LocalSession:
         self._starter.join()
         self._engine.close()
 
-    def submit(self, document: dict[str, Any], kubeconfig: str | None, idempotency_key: str | None) -> str:
+    def submit(
+        self,
+        document: dict[str, Any],
+        kubeconfig: str | None,
+        idempotency_key: str | None,
+        *,
+        kind: RunKind = RunKind.AGENT,
+    ) -> str:
         """Start a job; the id of the one that has this key already, if any."""
         given = document if kubeconfig is None else {**document, "kubeconfig": kubeconfig}
         raw = json.dumps(given).encode()
-        submission, _ = parse_submission(RunKind.AGENT, raw, idempotency_key, self._services)
+        submission, _ = parse_submission(kind, raw, idempotency_key, self._services)
         submitted = accept(submission, CALLER, self._services)
         return submitted.run_id
 
@@ -128,7 +151,12 @@ class LocalSession:
 
 
 def _services(environ: Mapping[str, str], runs: MemoryRunStore, engine: Engine) -> Services:
-    settings = machine_settings(environ)
+    settings = replace(
+        machine_settings(environ),
+        run_agent_machine_arn=machine_arn("run_agent"),
+        run_benchmark_machine_arn=machine_arn("run_benchmark"),
+        run_chain_machine_arn=machine_arn("run_chain"),
+    )
     blobs, callbacks = MemoryBlobStore(), StepFunctionsCallbacks(engine.client)
     backends = AddressPolicy(settings.backend_allowlist, settings.backend_allow_public)
     return Services(
@@ -138,10 +166,11 @@ def _services(environ: Mapping[str, str], runs: MemoryRunStore, engine: Engine) 
         tokens=MemoryTokenStore(),
         failures=MemoryFailureWindow(),
         limiter=MemoryRateLimiter(),
-        executions=StepFunctionsExecutions(machine_arn("run_agent"), engine.client),
+        executions=StepFunctionsExecutions(settings.run_agent_machine_arn, engine.client, machines(settings)),
         agents=LocalAgents(lambda task: attempt(task, settings, runs, blobs, callbacks)),
         callbacks=callbacks,
         servers=HttpModelServers(backends),
+        market=gpu_market(settings),
         backend_policy=backends,
         cluster_policy=AddressPolicy(settings.cluster_allowlist),
     )

@@ -15,16 +15,29 @@ from typing import Any
 
 from rune.local.engine import REGION, Engine, machine_arn
 from rune.local.functions import ROOT, load_function
+from rune.local.invoke import Handler
 from rune.local.logs import configure_logging
 from rune.local.pump import StreamPump
 from rune_common.adapters.workspace import clear_workspaces
 from rune_common.settings import Settings
 from rune_common.usecases.recover_runs import recover_runs
 
-TASKS = ("admit_run", "prepare_backend", "start_agent", "record_outcome")
-CONSUMERS = ("on_run_queued", "on_run_ended")
-SWEEP_SECONDS = 15.0
-NICENESS = 5
+TASKS = (
+    "admit_run",
+    "acquire_backend",
+    "prepare_backend",
+    "start_agent",
+    "advance_chain",
+    "record_result",
+    "teardown_backend",
+    "record_outcome",
+    "reap_backends",
+)
+CONSUMERS = ("on_run_queued", "on_run_ended", "on_instance_released", "on_event_appended")
+SWEEPS = {"expire_waits": 15.0, "reap_backends": 300.0}
+"""What the schedule does for the deployed stack, with the seconds between two times."""
+
+NICENESS = 19
 """Answering requests goes before working off the queue."""
 
 logger = logging.getLogger("rune.local.worker")
@@ -37,6 +50,8 @@ def main() -> None:
     os.nice(NICENESS)
     os.environ["AWS_DEFAULT_REGION"] = REGION
     os.environ["RUNE_RUN_AGENT_MACHINE_ARN"] = machine_arn("run_agent")
+    os.environ["RUNE_RUN_BENCHMARK_MACHINE_ARN"] = machine_arn("run_benchmark")
+    os.environ["RUNE_RUN_CHAIN_MACHINE_ARN"] = machine_arn("run_chain")
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides
@@ -67,19 +82,24 @@ def work(settings: Settings, stop: threading.Event) -> None:
     )
     if taken_up:
         logger.info("took up %d runs of an earlier process", taken_up)
-    threading.Thread(
-        target=_sweep, args=(load_function("expire_waits"), stop), name="sweep", daemon=True
-    ).start()
+    # Nothing that this process starts needs the key, and the services have it.
+    os.environ.pop("VAST_API_KEY", None)
+    for name, seconds in SWEEPS.items():
+        threading.Thread(
+            target=_sweep, args=(load_function(name), seconds, stop), name=name, daemon=True
+        ).start()
     pump.run(stop)
     engine.close()
 
 
-def _sweep(expire_waits: Any, stop: threading.Event) -> None:
-    while not stop.wait(SWEEP_SECONDS):
+def _sweep(task: Handler, seconds: float, stop: threading.Event) -> None:
+    """Now, since an earlier process may have left something, and then again and again."""
+    while not stop.is_set():
         try:
-            expire_waits({}, None)
+            task({}, None)
         except Exception:
-            logger.exception("the sweep failed")
+            logger.exception("a sweep failed")
+        stop.wait(seconds)
 
 
 def _streams(settings: Settings) -> Any:
@@ -99,7 +119,8 @@ def _streams(settings: Settings) -> Any:
 
 def _end_with_server() -> None:
     """The server holds the other end of standard input; it closes when the server is gone, however it went."""
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # not through sys.stdin, whose lock would be held at the interpreter's end
+        pass
     os._exit(0)
 
 

@@ -6,8 +6,9 @@ is asked (`ended` null) and another when it answers; times are seconds of the ma
 
 The question is a list of words: `sleep:<seconds>`, `tool` (a tool call without a result), `called` (one with
 a result), `ready`, `stubborn` (SIGTERM is ignored), `child` (a process of its own that sleeps), `garbage`,
-`crash`, `fail:<error_code>`, `empty`, `cluster` (answers with the cluster it was given). Other words are the
-answer.
+`crash`, `fail:<error_code>`, `empty`, `file:<name>` (hands over a file of that name, which says so, and a link
+of that name with `.link`), `picture` (hands over a PNG), `cluster` (answers with the cluster it was given).
+Other words are the answer.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
 
 def main() -> int:
     request = json.loads(sys.stdin.readline())
     params, request_id = request["params"], request["id"]
     began = time.monotonic()
     note(params["run_id"], began, None)
-    said, number = [], 0
+    said, files, number = [], [], 0
 
     def event(name: str, **data: Any) -> None:
         nonlocal number
@@ -43,10 +46,21 @@ def main() -> int:
             case "ready":
                 event("agent_ready", startup_ms=1)
             case "tool":
-                event("start_tool_calling", tool_name="bash", id=f"c{number}", params={"command": "kubectl get pods"})
+                event(
+                    "start_tool_calling",
+                    tool_name="bash",
+                    id=f"c{number}",
+                    params={"command": "kubectl get pods"},
+                )
             case "called":
-                event("start_tool_calling", tool_name="bash", id="done", params={"command": "kubectl get nodes"})
-                event("tool_calling_result", tool_call_id="done", result={"status": "success", "data": "node-1 Ready"})
+                event(
+                    "start_tool_calling", tool_name="bash", id="done", params={"command": "kubectl get nodes"}
+                )
+                event(
+                    "tool_calling_result",
+                    tool_call_id="done",
+                    result={"status": "success", "data": "node-1 Ready"},
+                )
             case "stubborn":
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
             case "child":
@@ -65,11 +79,26 @@ def main() -> int:
                 break
             case "cluster":
                 said.append(cluster(params))
+            case "file":
+                files += hand_over(value, params["output_dir"])
+            case "picture":
+                files.append({"name": "shot.png", "kind": "screenshot", "content_base64": PNG})
             case _:
                 said.append(word)
     note(params["run_id"], began, time.monotonic())
-    say({"status": "ok", "result": result(" ".join(said) or "done"), "id": request_id})
+    answer = result(" ".join(said) or "done") | ({"artifacts": files} if files else {})
+    say({"status": "ok", "result": answer, "id": request_id})
     return 0
+
+
+def hand_over(name: str, folder: str) -> list[dict[str, Any]]:
+    path = os.path.join(folder, name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"this is {name}\n")
+    os.symlink("/etc/hostname", f"{path}.link")
+    return [
+        {"name": each, "kind": "log", "path": os.path.join(folder, each)} for each in (name, f"{name}.link")
+    ]
 
 
 def result(answer: str) -> dict[str, Any]:

@@ -58,6 +58,9 @@ class Settings:
     run_benchmark_machine_arn: str = setting(
         "RUNE_RUN_BENCHMARK_MACHINE_ARN", "", "state machine of benchmarks, instances and estimates", "design.md 7"
     )
+    run_chain_machine_arn: str = setting(
+        "RUNE_RUN_CHAIN_MACHINE_ARN", "", "state machine of chains", "design.md 7"
+    )
     agent_launcher: str = setting(
         "RUNE_AGENT_LAUNCHER",
         "local",
@@ -237,6 +240,12 @@ class Settings:
     )
     cursor_key: str = setting(
         "RUNE_CURSOR_KEY", "", "signs list cursors; locally a key file", "jobs-api.md 4.6", secret=True
+    )
+    evidence_key_name: str = setting(
+        "RUNE_EVIDENCE_KEY_NAME", "rune.local", "name of the key that signs evidence", "runs-api.md 7.4"
+    )
+    evidence_key_secret: str = setting(
+        "RUNE_EVIDENCE_KEY_SECRET", "", "secret that the signing key is made of; locally a key file", "runs-api.md 7.4"
     )
     log_level: str = setting("RUNE_LOG_LEVEL", "INFO", "level of the structured log", "design.md 9")
 

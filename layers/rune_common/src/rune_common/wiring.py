@@ -14,13 +14,24 @@ from typing import TYPE_CHECKING, Any
 from rune_common.adapters.ids import new_run_id
 from rune_common.adapters.kubeconfig_yaml import YamlKubeconfigs
 from rune_common.adapters.lazy_redactor import LazyRedactor
+from rune_common.adapters.memory_daily_rows import MemoryDailyRows
+from rune_common.adapters.memory_metrics import MemoryMetricsStore
+from rune_common.adapters.memory_open_runs import NoOpenRuns
+from rune_common.adapters.memory_evidence_keys import MemoryKeyRing
 from rune_common.adapters.memory_quotes import MemoryGpuQuotes
+from rune_common.adapters.memory_rentals import MemoryRentedRuns
 from rune_common.adapters.memory_settings import MemorySettingsStore
 from rune_common.adapters.memory_spend import MemorySpendLedger
+from rune_common.adapters.no_market import NoMarket
 from rune_common.domain.access import FailureWindow, RateLimiter, TokenStore
 from rune_common.domain.addresses import AddressPolicy
+from rune_common.domain.daily_rows import DailyRows, OpenRuns
 from rune_common.domain.errors import Misconfigured
 from rune_common.domain.events import Redacting
+from rune_common.domain.evidence.keys import KeyRing
+from rune_common.domain.gpu_market import GpuMarket
+from rune_common.domain.interaction import Approvals, NoApprovals
+from rune_common.domain.metrics import MetricsStore
 from rune_common.domain.finops import GpuQuotes
 from rune_common.domain.ports import (
     AgentStarter,
@@ -35,11 +46,15 @@ from rune_common.domain.ports import (
     TaskCallbacks,
 )
 from rune_common.domain.price_tables import PriceTable
+from rune_common.domain.rentals import RentedRuns
+from rune_common.domain.runs import RunKind
 from rune_common.domain.spend import SpendLedger
 from rune_common.domain.tenant_settings import SettingsStore
 from rune_common.settings import Settings
 
 if TYPE_CHECKING:
+    from rune_common.domain.evidence.spool import Scratch
+    from rune_common.usecases.seal_evidence import EvidencePorts
     from rune_common.usecases.change_run import Seal
     from rune_common.usecases.resolve_kubeconfig import Kubeconfigs
 
@@ -65,12 +80,19 @@ class Services:
     backend_policy: AddressPolicy
     cluster_policy: AddressPolicy
     cursor_key: bytes = b""
+    approvals: Approvals = field(default_factory=NoApprovals)
+    metrics: MetricsStore = field(default_factory=MemoryMetricsStore)
     kubeconfigs: Kubeconfigs = field(default_factory=YamlKubeconfigs)
     redactor: Redacting = field(default_factory=LazyRedactor)
     tenant_settings: SettingsStore = field(default_factory=MemorySettingsStore)
     spend: SpendLedger = field(default_factory=MemorySpendLedger)
+    market: GpuMarket = field(default_factory=NoMarket)
+    rented: RentedRuns = field(default_factory=MemoryRentedRuns)
     gpu_quotes: GpuQuotes = field(default_factory=MemoryGpuQuotes)
     price_table: PriceTable = field(default_factory=PriceTable)
+    daily_rows: DailyRows = field(default_factory=MemoryDailyRows)
+    open_runs: OpenRuns = field(default_factory=NoOpenRuns)
+    evidence_keys: KeyRing = field(default_factory=MemoryKeyRing)
     clock: Clock = system_clock
     new_id: NewId = new_run_id
     sleep: Callable[[float], None] = time.sleep
@@ -79,6 +101,12 @@ class Services:
     def owner(self) -> str:
         """The engine that executes the runs which this process starts."""
         return self.settings.deployment_id or "rune"
+
+    def evidence_ports(self, scratch: Scratch) -> EvidencePorts:
+        """What builds bundles; `scratch` opens files that the caller closes afterwards."""
+        from rune_common.usecases.seal_evidence import EvidencePorts
+
+        return EvidencePorts(self.runs, self.blobs, self.evidence_keys, self.clock, scratch)
 
     @property
     def evidence(self) -> Seal:
@@ -98,8 +126,12 @@ def wire(settings: Settings, step_functions: Callable[[], Any] | None = None) ->
     """
     from rune_common.adapters.cached_failure_window import CachedFailureWindow
     from rune_common.adapters.dynamodb import DynamoFailureWindow, DynamoRunStore, DynamoTokenStore, connect
+    from rune_common.adapters.dynamodb_daily_rows import DynamoDailyRows
+    from rune_common.adapters.dynamodb_open_runs import DynamoOpenRuns
     from rune_common.adapters.dynamodb_quotes import DynamoGpuQuotes
+    from rune_common.adapters.dynamodb_rentals import DynamoRentedRuns
     from rune_common.adapters.dynamodb_settings import DynamoSettingsStore
+    from rune_common.adapters.dynamodb_metrics import DynamoMetricsStore
     from rune_common.adapters.dynamodb_spend import DynamoSpendLedger
     from rune_common.adapters.memory_access import MemoryRateLimiter
     from rune_common.adapters.model_servers import HttpModelServers
@@ -122,7 +154,7 @@ def wire(settings: Settings, step_functions: Callable[[], Any] | None = None) ->
         tokens=SeededTokenStore.of(settings, DynamoTokenStore(settings.identity_table, tables)),
         failures=CachedFailureWindow(DynamoFailureWindow(settings.identity_table, tables)),
         limiter=MemoryRateLimiter(),
-        executions=StepFunctionsExecutions(settings.run_agent_machine_arn, client),
+        executions=StepFunctionsExecutions(settings.run_agent_machine_arn, client, machines(settings)),
         agents=_agents(settings, lambda task: attempt(task, settings, runs, blobs, callbacks)),
         callbacks=callbacks,
         servers=HttpModelServers(backend_policy),
@@ -131,10 +163,54 @@ def wire(settings: Settings, step_functions: Callable[[], Any] | None = None) ->
         cursor_key=cursor_key,
         kubeconfigs=YamlKubeconfigs(settings.kubeconfig_dirs),
         tenant_settings=DynamoSettingsStore(settings.runs_table, tables),
+        market=gpu_market(settings),
+        rented=DynamoRentedRuns(settings.runs_table, tables),
+        metrics=DynamoMetricsStore(settings.runs_table, tables, retention_days=settings.retention_days),
         spend=DynamoSpendLedger(settings.runs_table, tables, retention_days=settings.retention_days),
         gpu_quotes=DynamoGpuQuotes(settings.runs_table, tables),
         price_table=read_price_table(settings.price_table),
+        evidence_keys=_evidence_keys(settings, blobs),
+        daily_rows=DynamoDailyRows(settings.runs_table, tables),
+        open_runs=DynamoOpenRuns(settings.runs_table, tables),
     )
+
+
+def machines(settings: Settings) -> dict[RunKind, str]:
+    """The state machines of the kinds that have one of their own."""
+    own = (RunKind.BENCHMARK, RunKind.LLM_INSTANCE, RunKind.COST_ESTIMATE)
+    benchmarks = dict.fromkeys(own, settings.run_benchmark_machine_arn)
+    return benchmarks | {RunKind.CHAIN: settings.run_chain_machine_arn}
+
+
+def gpu_market(settings: Settings) -> GpuMarket:
+    """The provider's account; without its key one that refuses everything. Raises Misconfigured."""
+    if not settings.vast_api_key:
+        return NoMarket()
+    from rune_common.adapters.vastai import VastDialect, VastMarket
+    from rune_common.adapters.vastai_http import VastHttp
+
+    if not settings.vastai_base_url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+        raise Misconfigured("RUNE_VASTAI_BASE_URL must be https, or on this machine")
+    if settings.vastai_env_format not in ("object", "string"):
+        raise Misconfigured("RUNE_VASTAI_ENV_FORMAT must be object or string")
+    if settings.vastai_list_api not in ("v1", "v0"):
+        raise Misconfigured("RUNE_VASTAI_LIST_API must be v1 or v0")
+    if settings.vastai_ram_unit not in ("mb", "gb"):
+        raise Misconfigured("RUNE_VASTAI_RAM_UNIT must be mb or gb")
+    http = VastHttp(
+        settings.vastai_base_url,
+        settings.vast_api_key,
+        timeout=settings.vastai_timeout,
+        min_interval=settings.vastai_min_interval,
+    )
+    dialect = VastDialect(
+        search_type=settings.vastai_search_type,
+        env_format=settings.vastai_env_format,
+        list_api=settings.vastai_list_api,
+        ram_unit=settings.vastai_ram_unit,
+        image=settings.vastai_image,
+    )
+    return VastMarket(http, dialect)
 
 
 def attempt(
@@ -146,6 +222,7 @@ def attempt(
     from rune_common.adapters.workspace import TemporaryWorkspaces
     from rune_common.domain.redaction import Redactor
     from rune_common.usecases.run_attempt import AttemptPorts, run_attempt
+    from rune_common.usecases.run_step import run_step
 
     ports = AttemptPorts(
         runs=runs,
@@ -158,7 +235,10 @@ def attempt(
         prices=read_price_book(settings.price_book),
         driver_timeout=settings.driver_timeout,
     )
-    run_attempt(task, ports=ports)
+    if task.step_id:
+        run_step(task, ports=ports)
+    else:
+        run_attempt(task, ports=ports)
 
 
 def attempt_on(settings: Settings, task: AgentTask) -> None:
@@ -197,8 +277,6 @@ def _storage(settings: Settings) -> tuple[BlobStore, Sealer, bytes]:
         from rune_common.adapters.aws_storage import KmsSealer, S3BlobStore
 
         s3, kms = _boto_client("s3", settings), _boto_client("kms", settings)
-        if not settings.cursor_key:
-            raise Misconfigured("RUNE_CURSOR_KEY is not set")
         key = settings.cursor_key.encode()
         return S3BlobStore(settings.blobs_bucket, s3), KmsSealer(settings.kms_key_id, kms), key
     from rune_common.adapters.files import FileBlobStore, KeyFileSealer, read_or_make_key
@@ -210,6 +288,20 @@ def _storage(settings: Settings) -> tuple[BlobStore, Sealer, bytes]:
         KeyFileSealer(keys / "requests.key"),
         read_or_make_key(keys / "cursors.key"),
     )
+
+
+def _evidence_keys(settings: Settings, blobs: BlobStore) -> KeyRing:
+    """The key file of a local stack; on AWS the secret, for the functions that may read it."""
+    from rune_common.adapters.evidence_keys import RecordedKeyRing, secret_seed
+    from rune_common.adapters.files import read_or_make_key
+
+    seed: Callable[[], bytes] | None = None
+    if not settings.on_aws:
+        path = Path(settings.data_dir) / "keys" / "evidence.key"
+        seed = functools.partial(read_or_make_key, path)
+    elif settings.evidence_key_secret:
+        seed = secret_seed(settings.evidence_key_secret, _boto_client("secretsmanager", settings))
+    return RecordedKeyRing(settings.evidence_key_name, seed, blobs, system_clock)
 
 
 def _agents(settings: Settings, run: Callable[[AgentTask], None]) -> AgentStarter:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
 
 from rune_common.domain.errors import BlobNotFound, Unavailable
 
 NONCE_BYTES = 12
 LENGTH_BYTES = 2
+CHUNK_BYTES = 1024 * 1024
 
 
 class S3BlobStore:
@@ -19,15 +21,71 @@ class S3BlobStore:
         self._bucket, self._client = bucket, client
 
     def put(self, key: str, content: bytes) -> None:
-        _call(self._client().put_object, Bucket=self._bucket, Key=key, Body=content)
+        aws_call(self._client().put_object, Bucket=self._bucket, Key=key, Body=content)
 
     def get(self, key: str) -> bytes:
-        found = _call(self._client().get_object, Bucket=self._bucket, Key=key)
+        found = aws_call(self._client().get_object, Bucket=self._bucket, Key=key)
         content: bytes = found["Body"].read()
         return content
 
     def delete(self, key: str) -> None:
-        _call(self._client().delete_object, Bucket=self._bucket, Key=key)
+        aws_call(self._client().delete_object, Bucket=self._bucket, Key=key)
+
+    def put_new(self, key: str, content: bytes) -> bool:
+        try:
+            aws_call(self._client().put_object, Bucket=self._bucket, Key=key, Body=content, IfNoneMatch="*")
+        except BlobExists:
+            return False
+        return True
+
+    def put_file(self, key: str, file: BinaryIO) -> None:
+        file.seek(0)
+        aws_call(self._client().upload_fileobj, Fileobj=_KeptOpen(file), Bucket=self._bucket, Key=key)
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        found = aws_call(self._client().get_object, Bucket=self._bucket, Key=key)
+        parts: Iterator[bytes] = found["Body"].iter_chunks(CHUNK_BYTES)
+        return parts
+
+    def link(self, key: str, *, seconds: int, filename: str) -> str | None:
+        parameters = {
+            "Bucket": self._bucket,
+            "Key": key,
+            "ResponseContentDisposition": f'attachment; filename="{filename}"',
+        }
+        url: str = aws_call(
+            self._client().generate_presigned_url,
+            ClientMethod="get_object",
+            Params=parameters,
+            ExpiresIn=seconds,
+        )
+        return url
+
+
+class BlobExists(Exception):
+    """Somebody else stored a blob under the key first."""
+
+
+class _KeptOpen(io.RawIOBase):
+    """A file whose reader may close it: the transfer does, its owner still needs it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
 
 
 class KmsSealer:
@@ -39,7 +97,7 @@ class KmsSealer:
     def seal(self, plain: bytes, context: str) -> bytes:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        made = _call(
+        made = aws_call(
             self._client().generate_data_key,
             KeyId=self._key_id,
             KeySpec="AES_256",
@@ -59,7 +117,7 @@ class KmsSealer:
             sealed[end : end + NONCE_BYTES],
             sealed[end + NONCE_BYTES :],
         )
-        key = _call(
+        key = aws_call(
             self._client().decrypt,
             KeyId=self._key_id,
             CiphertextBlob=wrapped,
@@ -71,17 +129,21 @@ class KmsSealer:
             raise ValueError("the sealed value does not belong here") from exc
 
 
-def _call(operation: Callable[..., Any], **arguments: Any) -> Any:
+def aws_call(operation: Callable[..., Any], **arguments: Any) -> Any:
+    """Call an operation of boto3 by its arguments' names. Raises BlobNotFound, Unavailable, ValueError."""
+    from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         return operation(**arguments)
     except ClientError as exc:
         code = exc.response["Error"]["Code"]
+        if code in ("PreconditionFailed", "ConditionalRequestConflict"):
+            raise BlobExists from exc
         if code in ("NoSuchKey", "404"):
             raise BlobNotFound("no such blob") from exc
         if code == "InvalidCiphertextException":
             raise ValueError("the sealed value does not belong here") from exc
         raise Unavailable("storage refused a call") from exc
-    except BotoCoreError as exc:
+    except (BotoCoreError, Boto3Error) as exc:
         raise Unavailable("storage does not answer") from exc

@@ -22,6 +22,7 @@ from rune_common.domain.addresses import CheckedUrl
 from rune_common.domain.errors import Unavailable
 
 CONNECT_SECONDS = 5.0
+MAX_LINE_BYTES = 64 * 1024
 MIN_WAIT_SECONDS = 0.001
 """A wait of 0 s would mean "do not block"."""
 
@@ -92,7 +93,7 @@ class CheckedHttp:
                 rest = b""
                 for part in answer.iter_raw():
                     *whole, rest = (rest + part).split(b"\n")
-                    if len(rest) > MAX_BODY_BYTES:
+                    if len(rest) > MAX_LINE_BYTES:
                         raise Unavailable("the server's answer has no line ends")
                     yield from map(_json, filter(None, whole))
                 if rest:

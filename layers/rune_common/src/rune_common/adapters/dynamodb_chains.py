@@ -35,7 +35,7 @@ def _step_map(step: StepRecord) -> Item:
         "started_at": step.started_at,
         "finished_at": step.finished_at,
         "error": step.error,
-        "answer": step.answer,
+        "model": step.model,
         "attempts": step.attempts,
         "logged": step.logged,
     }
@@ -51,7 +51,7 @@ def _step_from(found: Mapping[str, Any]) -> StepRecord:
         started_at=_whole(found.get("started_at")),
         finished_at=_whole(found.get("finished_at")),
         error=found.get("error"),
-        answer=found.get("answer"),
+        model=found.get("model", ""),
         attempts=int(found.get("attempts", 0)),
         logged=found.get("logged", False),
     )

@@ -54,6 +54,11 @@ class RunDocuments:
             secrets = json.loads(self._sealer.open(bytes(item["sealed"]), _context(tenant, run_id)))
         return RunRequest(self._document(item), secrets)
 
+    def request_document(self, tenant: str, run_id: str) -> Mapping[str, Any] | None:
+        """The request without its secrets: nothing is opened."""
+        item = self.stored_request(tenant, run_id)
+        return None if item is None else self._document(item)
+
     def stored_request(self, tenant: str, run_id: str) -> Item | None:
         return self._client.get(self._table, keys.request_key(tenant, run_id))
 

@@ -9,6 +9,7 @@ from typing import Any
 from rune_common.adapters import dynamodb_keys as keys
 from rune_common.adapters.dynamodb_client import Item
 from rune_common.adapters.dynamodb_rentals import rental_from, rental_map
+from rune_common.adapters.dynamodb_reported import reported_from, reported_map
 from rune_common.domain.events import Event
 from rune_common.domain.ports import IdempotencyClaim
 from rune_common.domain.runs import Leg, LogHead, Outcome, PhaseRecord, Run, RunKind, RunState, UsageTotals
@@ -56,8 +57,11 @@ def run_item(run: Run, *, write_id: str, retention_days: int) -> Item:
                 "usage": _usage_map(run.usage),
                 "backend_url": run.backend_url,
                 "phases": [asdict(phase) for phase in run.phases],
+                "releasing": any(rental.released for rental in run.rentals),
                 "rentals": [rental_map(rental) for rental in run.rentals],
                 "legs": [_without_zeros(asdict(leg)) for leg in run.legs],
+                "mode": run.mode,
+                "reported": reported_map(run.reported),
             }
         ),
         **_known(
@@ -72,6 +76,10 @@ def run_item(run: Run, *, write_id: str, retention_days: int) -> Item:
                 "error_code": run.error_code,
                 "expires_at": run.expires_at,
                 "phase_since": run.phase_since,
+                "score": run.score,
+                "repo": run.repo,
+                "parent_run_id": run.parent_run_id,
+                "stop_by": run.stop_by,
             }
         ),
     }
@@ -130,11 +138,17 @@ def run_from(item: Mapping[str, Any]) -> Run:
         expires_at=_whole(item.get("expires_at")),
         backend_url=item.get("backend_url", ""),
         phase_since=_whole(item.get("phase_since")),
+        score=None if item.get("score") is None else float(item["score"]),
         phases=tuple(
             PhaseRecord(found["name"], found["status"], int(found["duration_ms"]))
             for found in item.get("phases", ())
         ),
         rentals=tuple(rental_from(found) for found in item.get("rentals", ())),
+        mode=item.get("mode", ""),
+        repo=item.get("repo"),
+        parent_run_id=item.get("parent_run_id"),
+        stop_by=_whole(item.get("stop_by")),
+        reported=reported_from(item.get("reported", {})),
         legs=tuple(Leg(**{**found, "heartbeat_at": int(found["heartbeat_at"])}) for found in item.get("legs", ())),
     )
 
@@ -157,6 +171,7 @@ def claim_item(claim: IdempotencyClaim) -> Item:
         "run_id": claim.run_id,
         "expires_at": claim.expires_at,
         "ttl": -(-claim.expires_at // 1000),
+        **_without_zeros({"answer_status": claim.status, "answer": claim.body}),
     }
 
 
@@ -168,6 +183,8 @@ def claim_from(item: Mapping[str, Any], tenant: str, operation: str, key: str) -
         body_sha256=item["body_sha256"],
         run_id=item["run_id"],
         expires_at=int(item["expires_at"]),
+        status=int(item.get("answer_status", 0)),
+        body=item.get("answer", ""),
     )
 
 

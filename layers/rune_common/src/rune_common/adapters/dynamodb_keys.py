@@ -21,6 +21,8 @@ KIND_STATE_RANGE = "gsi2pk = :of AND gsi2sk BETWEEN :low AND :high"
 DUE_UNTIL = "gsi3pk = :of AND gsi3sk <= :high"
 EVENTS_AFTER = "pk = :of AND sk BETWEEN :low AND :high"
 ARTIFACTS = EVENTS_AFTER
+METRIC_DAYS = EVENTS_AFTER
+DAILY = EVENTS_AFTER
 ABSENT = "attribute_not_exists(pk)"
 PRESENT = "attribute_exists(pk)"
 
@@ -28,6 +30,7 @@ HEAD = "HEAD"
 REQUEST = "REQ"
 RESULT = "RESULT"
 CHAIN = "CHAIN"
+SNAPSHOT = "FOLD"
 LOWEST_ID, HIGHEST_ID = "!", "~"
 DUE_SHARDS = 4
 DUE_STEP_MS = 120_000
@@ -72,8 +75,28 @@ def artifact_key(tenant: str, run_id: str, artifact_id: str) -> Key:
 FIRST_ARTIFACT_PLACE, LAST_ARTIFACT_PLACE = "ART#", "ART#~"
 
 
+def run_metrics_key(tenant: str, run_id: str) -> Key:
+    return {"pk": run_partition(tenant, run_id), "sk": "METRICS"}
+
+
+def metrics_partition(tenant: str) -> str:
+    return f"T#{tenant}#METRICS"
+
+
+def metrics_day_key(tenant: str, day: str) -> Key:
+    return {"pk": metrics_partition(tenant), "sk": metrics_day_place(day)}
+
+
+def metrics_day_place(day: str) -> str:
+    return f"DAY#{day}"
+
+
 def producer_key(tenant: str, run_id: str, key: str) -> Key:
     return {"pk": run_partition(tenant, run_id), "sk": f"PK#{key}"}
+
+
+def snapshot_key(tenant: str, run_id: str) -> Key:
+    return {"pk": run_partition(tenant, run_id), "sk": SNAPSHOT}
 
 
 def counts_key(tenant: str) -> Key:
@@ -86,6 +109,18 @@ def settings_key(tenant: str) -> Key:
 
 def spend_key(tenant: str, day: str) -> Key:
     return {"pk": tenant_partition(tenant), "sk": f"SPEND#{day}"}
+
+
+def daily_key(tenant: str, series: str, day: str, part: int) -> Key:
+    return {"pk": tenant_partition(tenant), "sk": f"{series}#{day}#{part:04d}"}
+
+
+def daily_part(place: str) -> int:
+    return int(place.rpartition("#")[2])
+
+
+def daily_range(series: str, first_day: str, last_day: str) -> tuple[str, str]:
+    return f"{series}#{first_day}#", f"{series}#{last_day}#~"
 
 
 def rented_key(run_id: str) -> Key:

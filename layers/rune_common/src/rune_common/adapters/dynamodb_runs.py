@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,12 +17,19 @@ from rune_common.adapters.dynamodb_documents import RunDocuments
 from rune_common.adapters.dynamodb_index import RunIndex
 from rune_common.adapters.dynamodb_items import (
     claim_from,
-    claim_item,
     event_from,
     event_item,
     run_from,
     run_item,
     ttl_after,
+)
+from rune_common.adapters.dynamodb_records import (
+    LARGEST_SNAPSHOT,
+    claim_write,
+    producer_from,
+    producer_write,
+    snapshot_from,
+    snapshot_item,
 )
 from rune_common.domain.artifacts import Artifact, oldest_first
 from rune_common.domain.chains import ChainState
@@ -36,7 +44,9 @@ from rune_common.domain.events import Event
 from rune_common.domain.ports import (
     BlobStore,
     EventPage,
+    FoldSnapshot,
     IdempotencyClaim,
+    Producer,
     RunChange,
     RunFilter,
     RunPage,
@@ -90,10 +100,7 @@ class DynamoRunStore:
             writes.append(Write("put", item=chain_item(run.tenant, run.run_id, chain)))
         claim_at = len(writes)
         if claim:
-            free = f"{keys.ABSENT} OR expires_at <= :now"
-            writes.append(
-                Write("put", item=claim_item(claim), condition=free, values={":now": run.created_at})
-            )
+            writes.append(claim_write(claim, now_ms=run.created_at))
         counts_at = len(writes)
         writes += count_writes(run.tenant, None, run, max_active=max_active)
         try:
@@ -120,6 +127,9 @@ class DynamoRunStore:
     def request(self, tenant: str, run_id: str) -> RunRequest | None:
         return self._documents.request(tenant, run_id)
 
+    def request_document(self, tenant: str, run_id: str) -> Mapping[str, Any] | None:
+        return self._documents.request_document(tenant, run_id)
+
     def result(self, tenant: str, run_id: str) -> Mapping[str, Any] | None:
         return self._documents.result(tenant, run_id)
 
@@ -131,14 +141,14 @@ class DynamoRunStore:
         return None if item is None else chain_from(item)
 
     def commit(self, change: RunChange) -> None:
-        """Raises RunChanged when somebody else wrote first, also for a producer key that exists."""
+        """Raises RunChanged when somebody else wrote first, also for a producer key; IdempotencyKeyTaken."""
         after, write_id = change.after, _new_write_id()
         tenant, run_id = after.tenant, after.run_id
         stored_request = self._documents.stored_request(tenant, run_id) if change.forget_request else None
         writes = [
             self._head_write(change.before, after, write_id),
             *(_event_write(after, event) for event in change.events),
-            *(_producer_write(after, key) for key in change.producer_keys),
+            *(producer_write(after, each) for each in change.producers),
             *(artifact_write(tenant, run_id, artifact) for artifact in change.artifacts),
             *count_writes(tenant, change.before, after),
         ]
@@ -151,13 +161,45 @@ class DynamoRunStore:
             writes.append(Write("put", item=item))
         if change.forget_request:
             writes.append(Write("delete", key=keys.request_key(tenant, run_id)))
+        claim_at = len(writes)
+        if change.claim is not None:
+            writes.append(claim_write(change.claim, now_ms=after.updated_at))
         try:
             self._client.transact(self._table, writes)
         except TransactionRefused as exc:
             if not self._stored_by(write_id, after):
+                if change.claim is not None and claim_at in exc.failed:
+                    raise IdempotencyKeyTaken(change.claim.operation) from exc
                 raise RunChanged(run_id) from exc
         if stored_request is not None:
             self._documents.discard(stored_request)
+
+    def keep_claim(self, claim: IdempotencyClaim, *, now_ms: int) -> None:
+        """Raises IdempotencyKeyTaken."""
+        try:
+            self._client.transact(self._table, [claim_write(claim, now_ms=now_ms)])
+        except TransactionRefused as exc:
+            raise IdempotencyKeyTaken(claim.operation) from exc
+
+    def producers(self, tenant: str, run_id: str, keys_: Sequence[str]) -> Mapping[str, Producer]:
+        places = [keys.producer_key(tenant, run_id, key) for key in dict.fromkeys(keys_)]
+        found = self._client.get_many(self._table, places, consistent=True) if places else ()
+        return {each.key: each for each in map(producer_from, found)}
+
+    def snapshots(self, tenant: str, run_ids: Sequence[str]) -> Mapping[str, FoldSnapshot]:
+        places = [keys.snapshot_key(tenant, run_id) for run_id in dict.fromkeys(run_ids)]
+        found = self._client.get_many(self._table, places, consistent=True) if places else ()
+        return {keys.run_of_partition(item["pk"])[1]: snapshot_from(item) for item in found}
+
+    def keep_snapshot(self, run: Run, snapshot: FoldSnapshot) -> None:
+        item = snapshot_item(run, snapshot, retention_days=self._retention_days)
+        if len(snapshot.data) > LARGEST_SNAPSHOT:
+            return
+        older = f"{keys.ABSENT} OR upto < :upto"
+        with suppress(TransactionRefused):
+            self._client.transact(
+                self._table, [Write("put", item=item, condition=older, values={":upto": snapshot.sequence})]
+            )
 
     def claim_slot(self, run: Run, *, owner: str, max_running: int, now_ms: int) -> Run | None:
         """Count a queued run as running; None when no slot is free or the run is no longer waiting."""
@@ -302,5 +344,3 @@ def _event_write(run: Run, event: Event) -> Write:
     return Write("put", item={**event_item(run.tenant, run.run_id, event)}, condition=keys.ABSENT)
 
 
-def _producer_write(run: Run, key: str) -> Write:
-    return Write("put", item={**keys.producer_key(run.tenant, run.run_id, key)}, condition=keys.ABSENT)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from rune_common.domain.errors import BlobNotFound, Unavailable
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+CHUNK_BYTES = 1024 * 1024
 
 
 class FileBlobStore:
@@ -38,6 +41,45 @@ class FileBlobStore:
 
     def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
+
+    def put_new(self, key: str, content: bytes) -> bool:
+        path = self._path(key)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _write_private(temporary, content)
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+            finally:
+                temporary.unlink()
+        except OSError as exc:
+            raise Unavailable("the blob could not be written") from exc
+        return True
+
+    def put_file(self, key: str, file: BinaryIO) -> None:
+        path = self._path(key)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file.seek(0)
+            _write_private(temporary, iter(lambda: file.read(CHUNK_BYTES), b""))
+            temporary.replace(path)
+        except OSError as exc:
+            raise Unavailable("the blob could not be written") from exc
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        try:
+            file = self._path(key).open("rb")
+        except FileNotFoundError as exc:
+            raise BlobNotFound(key) from exc
+        except OSError as exc:
+            raise Unavailable("the blob could not be read") from exc
+        return _parts(file)
+
+    def link(self, key: str, *, seconds: int, filename: str) -> str | None:
+        return None
 
     def _path(self, key: str) -> Path:
         parts = key.split("/")
@@ -86,9 +128,15 @@ def read_or_make_key(path: Path) -> bytes:
         return path.read_bytes()
 
 
-def _write_private(path: Path, content: bytes) -> None:
+def _parts(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        yield from iter(lambda: file.read(CHUNK_BYTES), b"")
+
+
+def _write_private(path: Path, content: bytes | Iterable[bytes]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+        for part in (content,) if isinstance(content, bytes) else content:
+            file.write(part)
         file.flush()
         os.fsync(file.fileno())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -28,6 +30,22 @@ class MemoryBlobStore:
 
     def delete(self, key: str) -> None:
         self._blobs.pop(key, None)
+
+    def put_new(self, key: str, content: bytes) -> bool:
+        if key in self._blobs:
+            return False
+        self._blobs[key] = content
+        return True
+
+    def put_file(self, key: str, file: BinaryIO) -> None:
+        file.seek(0)
+        self.put(key, file.read())
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        return iter((self.get(key),))
+
+    def link(self, key: str, *, seconds: int, filename: str) -> str | None:
+        return None
 
     @property
     def keys(self) -> tuple[str, ...]:

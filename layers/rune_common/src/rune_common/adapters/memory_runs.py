@@ -18,7 +18,16 @@ from rune_common.domain.errors import (
     TooManyActiveRuns,
 )
 from rune_common.domain.events import Event
-from rune_common.domain.ports import EventPage, IdempotencyClaim, RunChange, RunFilter, RunPage, RunRequest
+from rune_common.domain.ports import (
+    EventPage,
+    FoldSnapshot,
+    IdempotencyClaim,
+    Producer,
+    RunChange,
+    RunFilter,
+    RunPage,
+    RunRequest,
+)
 from rune_common.domain.runs import Run, RunState
 
 OnChange = Callable[[Run | None, Run], None]
@@ -30,10 +39,11 @@ class _Stored:
     run: Run
     request: RunRequest | None
     events: list[Event]
-    producer_keys: set[str] = field(default_factory=set)
+    producers: dict[str, Producer] = field(default_factory=dict)
     result: Mapping[str, Any] | None = None
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     chain: ChainState | None = None
+    snapshot: FoldSnapshot | None = None
 
 
 class MemoryRunStore:
@@ -79,6 +89,10 @@ class MemoryRunStore:
         stored = self._stored.get((tenant, run_id))
         return stored.request if stored else None
 
+    def request_document(self, tenant: str, run_id: str) -> Mapping[str, Any] | None:
+        request = self.request(tenant, run_id)
+        return request.document if request else None
+
     def result(self, tenant: str, run_id: str) -> Mapping[str, Any] | None:
         stored = self._stored.get((tenant, run_id))
         return stored.result if stored else None
@@ -92,17 +106,19 @@ class MemoryRunStore:
         return stored.chain if stored else None
 
     def commit(self, change: RunChange) -> None:
-        """Raises RunChanged when somebody else wrote first, also for a producer key that exists."""
+        """Raises RunChanged when somebody else wrote first, also for a producer key; IdempotencyKeyTaken."""
         before, after = change.before, change.after
         with self._lock:
             stored = self._stored.get((before.tenant, before.run_id))
             if stored is None or stored.run.revision != before.revision:
                 raise RunChanged(before.run_id)
-            if not stored.producer_keys.isdisjoint(change.producer_keys):
+            if any(each.key in stored.producers for each in change.producers):
                 raise RunChanged(before.run_id)
+            if change.claim is not None:
+                self._keep(change.claim, after.updated_at)
             previous, stored.run = stored.run, after
             stored.events.extend(change.events)
-            stored.producer_keys.update(change.producer_keys)
+            stored.producers.update({each.key: each for each in change.producers})
             if change.result is not None:
                 stored.result = change.result
             if change.chain is not None:
@@ -112,6 +128,25 @@ class MemoryRunStore:
             for artifact in change.artifacts:
                 stored.artifacts.setdefault(artifact.artifact_id, artifact)
         self._tell(previous, after)
+
+    def keep_claim(self, claim: IdempotencyClaim, *, now_ms: int) -> None:
+        """Raises IdempotencyKeyTaken."""
+        with self._lock:
+            self._keep(claim, now_ms)
+
+    def producers(self, tenant: str, run_id: str, keys: Sequence[str]) -> Mapping[str, Producer]:
+        stored = self._stored.get((tenant, run_id))
+        return {key: stored.producers[key] for key in keys if key in stored.producers} if stored else {}
+
+    def snapshots(self, tenant: str, run_ids: Sequence[str]) -> Mapping[str, FoldSnapshot]:
+        found = {run_id: self._stored.get((tenant, run_id)) for run_id in run_ids}
+        return {run_id: stored.snapshot for run_id, stored in found.items() if stored and stored.snapshot}
+
+    def keep_snapshot(self, run: Run, snapshot: FoldSnapshot) -> None:
+        with self._lock:
+            stored = self._stored[run.tenant, run.run_id]
+            if stored.snapshot is None or stored.snapshot.sequence < snapshot.sequence:
+                stored.snapshot = snapshot
 
     def claim_slot(self, run: Run, *, owner: str, max_running: int, now_ms: int) -> Run | None:
         """Count a queued run as running; None when no slot is free or the run is no longer waiting."""
@@ -150,7 +185,7 @@ class MemoryRunStore:
         """A page in order of the run ids, which is the order of creation."""
         downwards = where.order == "desc"
         found = sorted(
-            (run for run in self._runs(tenant) if _matches(run, where)),
+            filter(where.takes, self._runs(tenant)),
             key=lambda run: run.run_id,
             reverse=downwards,
         )
@@ -188,9 +223,18 @@ class MemoryRunStore:
         stored = self._stored.get((tenant, run_id))
         return stored.artifacts.get(artifact_id) if stored else None
 
+    def open_runs(self, tenant: str) -> int:
+        """How many runs of a tenant have not ended, of the kinds that the KPI counts."""
+        return _count(not run.terminal and run.kind not in UNCOUNTED for run in self._runs(tenant))
+
     def _runs(self, tenant: str | None = None) -> builtins.list[Run]:
         with self._lock:
             return [stored.run for (owner, _), stored in self._stored.items() if tenant in (None, owner)]
+
+    def _keep(self, claim: IdempotencyClaim, now_ms: int) -> None:
+        if self._taken(claim, now_ms):
+            raise IdempotencyKeyTaken(claim.operation)
+        self._claims[claim.tenant, claim.operation, claim.key] = claim
 
     def _taken(self, claim: IdempotencyClaim, now_ms: int) -> bool:
         earlier = self.claimed(claim.tenant, claim.operation, claim.key)
@@ -213,12 +257,3 @@ def _count(facts: Iterable[bool]) -> int:
 
 def _waits(run: Run) -> bool:
     return run.state is RunState.QUEUED and not run.holds_slot
-
-
-def _matches(run: Run, where: RunFilter) -> bool:
-    return (
-        (not where.states or run.state in where.states)
-        and (not where.kinds or run.kind in where.kinds)
-        and (where.created_after is None or where.created_after <= run.created_at)
-        and (where.created_before is None or run.created_at < where.created_before)
-    )

@@ -7,26 +7,33 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rune_common.domain.errors import Unavailable
-from rune_common.domain.runs import Run
+from rune_common.domain.runs import Run, RunKind
 
 LATE = frozenset({"InvalidToken", "TaskTimedOut", "TaskDoesNotExist"})
 EXISTS = "ExecutionAlreadyExists"
 
 
 class StepFunctionsExecutions:
-    """Executions of one state machine, named by run and attempt, so that a repeated start is harmless."""
+    """Executions of the state machine of a run's kind, named by run and attempt, so that a repeated start is
+    harmless. `machines` has the kinds that have one of their own; `machine_arn` is for all others.
+    """
 
-    def __init__(self, machine_arn: str, client: Callable[[], Any]) -> None:
-        self._arn, self._client = machine_arn, client
+    def __init__(
+        self,
+        machine_arn: str,
+        client: Callable[[], Any],
+        machines: Mapping[RunKind, str] | None = None,
+    ) -> None:
+        self._arn, self._client, self._machines = machine_arn, client, machines or {}
 
     def start(self, run: Run) -> None:
         """Raises Unavailable."""
         name = f"{run.run_id}-{run.attempt}"
-        document = {"tenant": run.tenant, "run_id": run.run_id, "attempt": run.attempt}
+        document = {"tenant": run.tenant, "run_id": run.run_id, "attempt": run.attempt, "kind": run.kind}
         _call(
             self._client().start_execution,
             expected=frozenset({EXISTS}),
-            stateMachineArn=self._arn,
+            stateMachineArn=self._machines.get(run.kind, self._arn),
             name=name,
             input=json.dumps(document),
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rune_common.adapters.vastai_answers import instance_from, integer, offer_from
-from rune_common.adapters.vastai_http import VastHttp, VastReply
+from rune_common.adapters.vastai_http import NotSent, VastHttp, VastReply
 from rune_common.domain.gpu_market import (
     AmbiguousCreate,
     Instance,
@@ -58,6 +58,8 @@ class VastMarket:
         """One call, never repeated: what became of it is unknown whenever there is no clear answer."""
         try:
             reply = self._http.once("PUT", f"/api/v0/asks/{offer_id}/", _create_body(launch, self._dialect))
+        except NotSent:
+            raise
         except MarketUnavailable as exc:
             raise AmbiguousCreate("the create call was not answered") from exc
         if reply.status == 200:

@@ -22,6 +22,10 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2.0, 60.0
 _ID = re.compile(r"/\d+(?=/|$)")
 
 
+class NotSent(MarketUnavailable):
+    """There was no connection, so the provider knows nothing of the call."""
+
+
 @dataclass(frozen=True, slots=True)
 class VastReply:
     status: int
@@ -94,6 +98,8 @@ class VastHttp:
                     content += part
                     if len(content) > MAX_BODY_BYTES:
                         raise MarketUnavailable("the provider's answer is too large")
+        except (httpx.ConnectError, httpx.ConnectTimeout) as exc:
+            raise NotSent("the provider cannot be reached") from exc
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise MarketUnavailable("the provider does not answer") from exc
         if answer.status_code in (401, 403):

@@ -55,6 +55,11 @@ class Principal:
     tenant: str
     scopes: tuple[str, ...] = ("*",)
 
+    @property
+    def bound_run(self) -> str | None:
+        """The one run that a `run` token works on: its subject is `run:<run id>` (runs-api.md 1.3)."""
+        return self.subject.removeprefix("run:") if self.kind == "run" else None
+
     def require(self, scope: str) -> None:
         """Raises InsufficientScope."""
         if "*" not in self.scopes and scope not in self.scopes:

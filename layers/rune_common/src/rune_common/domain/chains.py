@@ -30,10 +30,9 @@ SETTLED = frozenset({StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED})
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """One step as it is now. Times are epoch ms.
+    """One step as it is now. Times are epoch ms; its answer is kept in the run's result.
 
-    `answer` names where its whole answer is kept. `attempts` counts how often it was started. `logged`: the
-    run's log has its end.
+    `model` "" means the run's. `attempts` counts how often it was started. `logged`: the run's log has its end.
     """
 
     name: str
@@ -43,21 +42,13 @@ class StepRecord:
     started_at: int | None = None
     finished_at: int | None = None
     error: str | None = None
-    answer: str | None = None
+    model: str = ""
     attempts: int = 0
     logged: bool = False
 
     @property
     def settled(self) -> bool:
         return self.state in SETTLED
-
-
-@dataclass(frozen=True, slots=True)
-class StepEnd:
-    """How a running step ended: with an answer, or with the text of an error."""
-
-    error: str | None = None
-    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +93,9 @@ class ChainState:
 
 def first_state(spec: ChainSpec) -> ChainState:
     """A chain of which nothing has started."""
-    steps = (StepRecord(step.name, step.agent, step.dependencies) for step in spec.steps)
+    steps = (
+        StepRecord(step.name, step.agent, step.dependencies, model=step.model or "") for step in spec.steps
+    )
     return ChainState(tuple(steps), spec.on_failure)
 
 
@@ -130,20 +123,18 @@ def return_step(chain: ChainState, name: str, *, now_ms: int) -> ChainState:
     """A running step that did nothing yet is to be started again; in a chain that stops it has failed."""
     step = _running(chain, name)
     if chain.stopping:
-        return settle(chain, name, StepEnd(STOPPED), now_ms=now_ms)
+        return settle(chain, name, STOPPED, now_ms=now_ms)
     return _with(chain, replace(step, state=StepState.PENDING))
 
 
-def settle(chain: ChainState, name: str, end: StepEnd, *, now_ms: int) -> ChainState:
-    """A running step has ended. What can no longer succeed because of it is skipped at once.
+def settle(chain: ChainState, name: str, error: str | None, *, now_ms: int) -> ChainState:
+    """A running step has ended: well, or with an error's text. What depends on a failed one is skipped at once.
 
     Raises IllegalTransition for a step that is not running.
     """
     step = _running(chain, name)
-    state = StepState.SUCCEEDED if end.error is None else StepState.FAILED
-    after = _with(
-        chain, replace(step, state=state, finished_at=now_ms, error=end.error, answer=end.answer)
-    )
+    state = StepState.SUCCEEDED if error is None else StepState.FAILED
+    after = _with(chain, replace(step, state=state, finished_at=now_ms, error=error))
     if state is StepState.SUCCEEDED and not after.stopping:
         return after
     lost = {each.name for each in after.steps if each.state is StepState.PENDING}
@@ -158,8 +149,12 @@ def close(chain: ChainState, error: str, *, now_ms: int) -> ChainState:
         else step
         for step in chain.steps
     )
-    after = replace(chain, steps=tuple(failed))
-    return _skipping(after, {step.name for step in after.steps}, now_ms)
+    return skip_waiting(replace(chain, steps=tuple(failed)), now_ms=now_ms)
+
+
+def skip_waiting(chain: ChainState, *, now_ms: int) -> ChainState:
+    """Nothing more is started."""
+    return _skipping(chain, {step.name for step in chain.steps}, now_ms)
 
 
 def overall_status(chain: ChainState) -> str:

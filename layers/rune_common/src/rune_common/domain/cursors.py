@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rune_common.domain.canonical import canonical_json
-from rune_common.domain.errors import FieldProblem, InvalidCursor
+from rune_common.domain.errors import FieldProblem, InvalidCursor, Misconfigured
 
 _MAC_BYTES = 16
 _INVALID = FieldProblem("cursor", "invalid", "is not valid")
@@ -36,6 +36,8 @@ def read_cursor(cursor: str, scope: Mapping[str, Any], *, key: bytes) -> str:
 
 
 def _mac(raw: bytes, scope: Mapping[str, Any], key: bytes) -> bytes:
+    if not key:
+        raise Misconfigured("RUNE_CURSOR_KEY is not set")
     bound = canonical_json(dict(scope)) + b"\x00" + raw
     return hmac.new(key, bound, hashlib.sha256).digest()[:_MAC_BYTES]
 

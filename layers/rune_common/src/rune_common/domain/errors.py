@@ -27,6 +27,7 @@ Every error that Rune raises on purpose.
     - UnknownJobKind
     - RunNotFound
       - AuditNotFound
+      - ChainNotFound
     - BlobNotFound
     - ArtifactNotFound
     - NoBrowserStream
@@ -35,13 +36,13 @@ Every error that Rune raises on purpose.
   - Conflict
     - RunTerminal
     - RunUnfinished
-    - RunUnfinished
     - IllegalTransition
     - RunChanged              somebody else wrote the run first: read it again
     - IdempotencyKeyTaken     somebody else used the key first: read what they got
     - AttemptSuperseded       a newer attempt owns the run
     - NoPendingInteraction
     - ProfileExists
+    - EvidenceNotSealed       the run goes on, so its evidence is not final
     - SettingsChanged         somebody else wrote the settings first: read them again
   - PreconditionFailed        what the caller last read is no longer what is stored
   - IdempotencyKeyReused
@@ -49,6 +50,7 @@ Every error that Rune raises on purpose.
     - RateLimited
     - TooManyActiveRuns
   - Unavailable               a dependency does not answer; trying again later may help
+    - EvidenceBusy            the evidence takes longer than a caller waits
   - BackendUnavailable        a model server that the caller named does not answer
   - RunFailure                ends the run; its code and text are what the caller sees
   - TransientRunFailure       may be tried again: no model call has begun
@@ -187,6 +189,10 @@ class RunNotFound(NotFound):
     code = "run_not_found"
 
 
+class ChainNotFound(RunNotFound):
+    code = "chain_not_found"
+
+
 class AuditNotFound(RunNotFound):
     code = "audit_not_found"
 
@@ -229,10 +235,6 @@ class RunUnfinished(Conflict):
     code = "run_unfinished"
 
 
-class RunUnfinished(Conflict):
-    code = "run_unfinished"
-
-
 class IllegalTransition(Conflict):
     code = "illegal_transition"
 
@@ -255,6 +257,10 @@ class NoPendingInteraction(Conflict):
 
 class ProfileExists(Conflict):
     code = "already_exists"
+
+
+class EvidenceNotSealed(Conflict):
+    code = "evidence_not_sealed"
 
 
 class SettingsChanged(Conflict):
@@ -289,6 +295,10 @@ class TooManyActiveRuns(LimitExceeded):
 
 class Unavailable(RuneError):
     code = "unavailable"
+
+
+class EvidenceBusy(Unavailable):
+    code = "evidence_busy"
 
 
 class BackendUnavailable(RuneError):

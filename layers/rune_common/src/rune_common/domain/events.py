@@ -94,6 +94,16 @@ class EventUsage:
     cost_micro_usd: int = 0
     unpriced: bool = False
     model: str | None = None
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    provider: str | None = None
+    reported_tokens: int | None = None
+    """The total that a client told, where it told no parts."""
+
+    @property
+    def token_usage(self) -> int:
+        parts = self.input_tokens + self.output_tokens
+        return parts if self.reported_tokens is None else self.reported_tokens
 
     def document(self) -> dict[str, Any]:
         found: dict[str, Any] = {
@@ -101,9 +111,15 @@ class EventUsage:
             "llm_calls": self.llm_calls,
             "unpriced": self.unpriced,
         }
-        found |= {name: value for name, value in (("input_tokens", self.input_tokens),) if value}
-        found |= {name: value for name, value in (("output_tokens", self.output_tokens),) if value}
-        return found | ({"model": self.model} if self.model else {})
+        optional = {
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "cache_read_tokens": self.cache_read_tokens,
+            "cache_write_tokens": self.cache_write_tokens,
+            "model": self.model,
+            "provider": self.provider,
+        }
+        return found | {name: value for name, value in optional.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +128,7 @@ class EventDraft:
 
     `redactions`: what was removed from the payload before it became a draft, with pointers into it.
     `artifacts`: files whose bytes are stored and which enter the run's index together with this event.
+    `producer_digest` is of the draft as its producer sent it; `ts` when it happened, if that is not now.
     """
 
     type: str
@@ -122,8 +139,14 @@ class EventDraft:
     producer_key: str | None = None
     call_id: str | None = None
     stage: str | None = None
+    step_id: str | None = None
     redactions: tuple[Redacted, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
+    actor_detail: Mapping[str, Any] | None = None
+    iteration: int | None = None
+    parent_event_id: str | None = None
+    producer_digest: str = ""
+    ts: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +213,7 @@ def append_event(
     if family is None:
         raise ValueError(f"no event type {draft.type}")
     sequence = head.sequence + 1
-    envelope = _envelope(head, draft, family, sequence, max(timestamp(now_ms), head.last_ts))
+    envelope = _envelope(head, draft, family, sequence, max(draft.ts or timestamp(now_ms), head.last_ts))
     payload, found = redactor.value(normalise(dict(draft.payload), strict=False))
     redactions = [*draft.redactions, *found]
     envelope["payload"] = _with_summary(payload, draft.type)
@@ -221,11 +244,20 @@ def _envelope(head: LogHead, draft: EventDraft, family: str, sequence: int, ts: 
         "family": family,
         "actor": draft.actor,
         "duration_ms": round(draft.duration_ms, 3),
-        "token_usage": usage.input_tokens + usage.output_tokens,
-        "cost_usd": None if usage.unpriced else usage.cost_micro_usd / 1_000_000,
+        "token_usage": usage.token_usage,
+        # A zero stays whole: a float would need the slower way to canonical JSON.
+        "cost_usd": None if usage.unpriced else usage.cost_micro_usd and usage.cost_micro_usd / 1_000_000,
         "usage": usage.document(),
     }
-    optional = {"producer_key": draft.producer_key, "call_id": draft.call_id, "stage": draft.stage}
+    optional = {
+        "producer_key": draft.producer_key,
+        "call_id": draft.call_id,
+        "stage": draft.stage,
+        "step_id": draft.step_id,
+        "actor_detail": draft.actor_detail,
+        "iteration": draft.iteration,
+        "parent_event_id": draft.parent_event_id,
+    }
     return envelope | {
         name: normalise(value, strict=False) for name, value in optional.items() if value is not None
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from statistics import median_high
 from typing import Any, Literal, Protocol
 
 from rune_common.domain.money import HOUR_SECONDS, MICRO, micro_usd, usd
@@ -79,8 +78,8 @@ def gpu_quotes(offers: Iterable[tuple[str, float]], *, seen_at: int) -> tuple[Gp
             names.setdefault(key, name)
             prices.setdefault(key, []).append(micro_usd(dph))
     return tuple(
-        GpuQuote(names[key], min(found), median_high(found), max(found), seen_at)
-        for key, found in prices.items()
+        GpuQuote(names[key], found[0], found[len(found) // 2], found[-1], seen_at)
+        for key, found in ((key, sorted(prices[key])) for key in prices)
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rune_common.domain.chain_rules import ChainSpec
 from rune_common.domain.runs import RunKind
 
 LEASE_SECONDS = 3600
@@ -29,9 +30,9 @@ class RentalTerms:
 
 @dataclass(frozen=True, slots=True)
 class WorkRequest:
-    """A request of kind `agentic-agent`, `benchmark` or `llm-instance`.
+    """A request of kind `agentic-agent`, `benchmark`, `llm-instance` or `chain`.
 
-    `vastai`: whether a GPU is to be rented, which only the latter two may ask for.
+    `vastai`: whether a GPU is to be rented, which the first of them may not ask for. `chain`: the last one's steps.
     """
 
     kind: RunKind
@@ -49,3 +50,4 @@ class WorkRequest:
     vastai: bool | None = None
     terms: RentalTerms = field(default_factory=RentalTerms)
     attestation_required: bool = False
+    chain: ChainSpec | None = None

@@ -58,6 +58,16 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Resource:
+    """Something of a provider that a job has or had; `lease_expires_at` in epoch seconds."""
+
+    provider: str
+    contract_id: str
+    state: str
+    lease_expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobRecord:
     """A job as its owner sees it (jobs-api.md 4.5). Times are epoch seconds; None means "absent"."""
 
@@ -74,6 +84,7 @@ class JobRecord:
     result: Mapping[str, Any] | None = None
     error: str | None = None
     error_code: str | None = None
+    resources: tuple[Resource, ...] | None = None
     request: Mapping[str, Any] | None = None
 
 
@@ -97,6 +108,7 @@ def job_record(
         result=result if run.state in TERMINAL else None,
         error=(run.error or run.message) if unsuccessful else None,
         error_code=_error_code(run) if unsuccessful else None,
+        resources=_resources(run) or None,
         request=request,
     )
 
@@ -138,6 +150,15 @@ def resolve_backend_type(requested: str) -> str:
 
 def _error_code(run: Run) -> str:
     return "cancelled" if run.state is RunState.CANCELLED else job_error_code(run.error_code or "INTERNAL")
+
+
+def _resources(run: Run) -> tuple[Resource, ...]:
+    """What exists at a provider, or may: a wish that came to nothing is none."""
+    return tuple(
+        Resource(each.provider, each.contract_id, each.state, _seconds(each.lease_expires_at))
+        for each in run.rentals
+        if each.open or each.contract_id
+    )
 
 
 def _seconds(epoch_ms: int | None) -> float | None:

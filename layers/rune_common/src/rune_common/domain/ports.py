@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, BinaryIO, Literal, Protocol
 
 from rune_common.domain.artifacts import Artifact
 from rune_common.domain.chains import ChainState
@@ -35,7 +35,10 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyClaim:
-    """An idempotency key used by a request (jobs-api.md 4.4). Scope is (tenant, operation, key)."""
+    """An idempotency key used by a request (jobs-api.md 4.4). Scope is (tenant, operation, key).
+
+    `status` and `body` (JSON) are the answer that a repetition gets (runs-api.md 1.5), where one is kept.
+    """
 
     tenant: str
     operation: str
@@ -43,6 +46,29 @@ class IdempotencyClaim:
     body_sha256: str
     run_id: str
     expires_at: int
+    status: int = 0
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """That an event was appended under a producer's key: its place, and the digest of what was sent."""
+
+    key: str
+    sequence: int
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldSnapshot:
+    """What a log says up to a sequence, as bytes of a form that `form` names (ADR 0020).
+
+    It only saves reading: whoever does not find one, or not one of its own form, folds the log.
+    """
+
+    sequence: int
+    form: str
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +78,18 @@ class RunChange:
     The write succeeds only if the stored revision is still `before.revision`. The tenant's counters of
     unfinished and running runs follow from the two states. `result` is the job's result, kept beside the
     record; `forget_request` deletes the stored request with its secrets. `artifacts` enter the run's index.
-    `chain` replaces the stored state of a chain's steps.
+    `chain` replaces the stored state of a chain's steps. `claim`: the idempotency key that asked for this.
     """
 
     before: Run
     after: Run
     events: tuple[Event, ...] = ()
-    producer_keys: tuple[str, ...] = ()
+    producers: tuple[Producer, ...] = ()
     result: Mapping[str, Any] | None = None
     forget_request: bool = False
     artifacts: tuple[Artifact, ...] = ()
     chain: ChainState | None = None
+    claim: IdempotencyClaim | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +101,30 @@ class RunFilter:
     created_after: int | None = None
     created_before: int | None = None
     order: Literal["asc", "desc"] = "desc"
+    mode: str | None = None
+    repo: str | None = None
+    parent_run_id: str | None = None
+
+    @property
+    def searching(self) -> bool:
+        """Whether it asks for what no index knows, so that any number of runs may have to be looked at."""
+        return (self.mode, self.repo, self.parent_run_id) != (None, None, None)
+
+    def takes(self, run: Run) -> bool:
+        return (
+            (not self.states or run.state in self.states)
+            and (not self.kinds or run.kind in self.kinds)
+            and (self.created_after is None or self.created_after <= run.created_at)
+            and (self.created_before is None or run.created_at < self.created_before)
+            and self.mode in (None, run.mode)
+            and self.repo in (None, run.repo)
+            and self.parent_run_id in (None, run.parent_run_id)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """`next_position` is the run id to go on after, None at the end."""
+    """`next_position` is the run id to go on after, None at the end. A page may be short before the end."""
 
     runs: tuple[Run, ...]
     next_position: str | None
@@ -117,6 +163,10 @@ class RunStore(Protocol):
 
     def request(self, tenant: str, run_id: str) -> RunRequest | None: ...
 
+    def request_document(self, tenant: str, run_id: str) -> Mapping[str, Any] | None:
+        """The request without its secrets, which stay sealed."""
+        ...
+
     def result(self, tenant: str, run_id: str) -> Mapping[str, Any] | None: ...
 
     def results(self, tenant: str, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]: ...
@@ -126,7 +176,24 @@ class RunStore(Protocol):
         ...
 
     def commit(self, change: RunChange) -> None:
-        """Raises RunChanged when somebody else wrote first, also for a producer key that exists."""
+        """Raises RunChanged when somebody else wrote first, also for a producer key that exists.
+
+        Raises IdempotencyKeyTaken for a claim whose key is in use.
+        """
+        ...
+
+    def keep_claim(self, claim: IdempotencyClaim, *, now_ms: int) -> None:
+        """Store the answer of a request that changed nothing. Raises IdempotencyKeyTaken."""
+        ...
+
+    def producers(self, tenant: str, run_id: str, keys: Sequence[str]) -> Mapping[str, Producer]:
+        """Those of the producer keys under which something was appended."""
+        ...
+
+    def snapshots(self, tenant: str, run_ids: Sequence[str]) -> Mapping[str, FoldSnapshot]: ...
+
+    def keep_snapshot(self, run: Run, snapshot: FoldSnapshot) -> None:
+        """Replaces an older one; a newer one, or one that is too large to keep, is left alone."""
         ...
 
     def claim_slot(self, run: Run, *, owner: str, max_running: int, now_ms: int) -> Run | None:
@@ -168,6 +235,22 @@ class BlobStore(Protocol):
     def put(self, key: str, content: bytes) -> None: ...
     def get(self, key: str) -> bytes: ...
     def delete(self, key: str) -> None: ...
+
+    def put_new(self, key: str, content: bytes) -> bool:
+        """Store unless something is there already; False when there is. Of several writers one succeeds."""
+        ...
+
+    def put_file(self, key: str, file: BinaryIO) -> None:
+        """Store all of a seekable file without holding it."""
+        ...
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        """The blob in parts, none larger than 1 MiB. Raises before the first part if there is none."""
+        ...
+
+    def link(self, key: str, *, seconds: int, filename: str) -> str | None:
+        """Where anybody can fetch the blob for so long; None if the store has no address of its own."""
+        ...
 
 
 class Sealer(Protocol):

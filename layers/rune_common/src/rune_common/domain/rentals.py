@@ -63,6 +63,11 @@ class Rental:
     def dph(self) -> float:
         return self.dph_micro_usd / 1_000_000
 
+    @property
+    def released(self) -> bool:
+        """Whether its lease was ended before its time."""
+        return self.state is RentalState.DESTROY_PENDING and self.lease_expires_at is not None
+
     def leased(self, now_ms: int) -> bool:
         """Whether it is kept after its job."""
         return self.lease_expires_at is not None and now_ms < self.lease_expires_at

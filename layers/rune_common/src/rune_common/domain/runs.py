@@ -136,6 +136,28 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputPlace:
+    """How many bytes of a step's output stream are in the log."""
+
+    step_id: str
+    stream: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedWork:
+    """What the clients of a run have begun and not ended: it is closed when the run ends (runs-api.md 3.2).
+
+    `calls` by id, each with its tool's name. `terminal_seq` counts the run's pieces of output.
+    """
+
+    terminal_seq: int = 0
+    calls: tuple[tuple[str, str], ...] = ()
+    steps: tuple[str, ...] = ()
+    outputs: tuple[OutputPlace, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """A run's record: what is known without reading its log. Times are epoch milliseconds.
 
@@ -145,6 +167,7 @@ class Run:
     whether a lost attempt may be repeated (jobs-api.md 4.1). `backend_url` is the model server that was acquired
     for the run, "" while there is none; `phases` are those that have ended, `phase_since` when the present one
     began. `legs` are the attempts that are under way in a run of several agents, which has no `attempt_id`.
+    `mode`, `repo` and `parent_run_id` are what a list asks for. `stop_by`: when the grace of a cancel is over.
     """
 
     tenant: str
@@ -180,11 +203,17 @@ class Run:
     redactions: int = 0
     usage: UsageTotals = field(default_factory=UsageTotals)
     expires_at: int | None = None
+    score: float | None = None
     backend_url: str = ""
     phase_since: int | None = None
     phases: tuple[PhaseRecord, ...] = ()
     rentals: tuple[Rental, ...] = ()
     legs: tuple[Leg, ...] = ()
+    mode: str = ""
+    repo: str | None = None
+    parent_run_id: str | None = None
+    stop_by: int | None = None
+    reported: ReportedWork = field(default_factory=ReportedWork)
 
     @property
     def terminal(self) -> bool:
@@ -203,6 +232,10 @@ class Run:
             return (
                 self.updated_at + QUEUE_PATIENCE_MS if self.holds_slot else self.created_at + SLOT_PATIENCE_MS
             )
+        if self.stop_by is not None:
+            return self.stop_by
+        if self.kind is RunKind.EXTERNAL:
+            return self.updated_at + IDLE_PATIENCE_MS
         if self.heartbeat_at is not None:
             return self.heartbeat_at + HEARTBEAT_PATIENCE_MS
         return (self.deadline_at or self.updated_at) + HEARTBEAT_PATIENCE_MS
@@ -216,3 +249,6 @@ QUEUE_PATIENCE_MS = 15 * 60 * 1000
 
 HEARTBEAT_PATIENCE_MS = 120 * 1000
 """A worker silent for this long is lost (jobs-api.md 4.1)."""
+
+IDLE_PATIENCE_MS = 24 * 60 * 60 * 1000
+"""An external run of which nobody has told anything for this long is given up (runs-api.md 2.6)."""

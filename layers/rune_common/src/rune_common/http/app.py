@@ -21,13 +21,16 @@ from rune_common.wiring import Services
 TITLE = "Rune"
 
 
-def make_app(*routers: APIRouter, services: Services, docs: bool = False) -> FastAPI:
+def make_app(
+    *routers: APIRouter, services: Services, docs: bool = False, one_at_a_time: bool = False
+) -> FastAPI:
     """The application of these routers. Every operation needs a principal, except an OpenRouter's.
 
     `docs` adds the generated document under `/openapi.json`, open to everyone.
     """
     app = _application(routers, services.settings.product_version, docs=docs)
     app.state.services = services
+    app.state.one_at_a_time = one_at_a_time
     methods = MethodTable(routers)
 
     async def on_http_error(request: Request, exc: Exception) -> Response:

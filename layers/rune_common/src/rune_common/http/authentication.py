@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import SecurityScopes
 
 from rune_common.domain.access import DEFAULT_TENANT, Principal
-from rune_common.domain.errors import LockedOut, Unauthorized
+from rune_common.domain.errors import InsufficientScope, LockedOut, RunNotFound, Unauthorized
 from rune_common.http.audit import Outcome, note
 from rune_common.http.source_ip import source_ip
-from rune_common.http.wired import Wired
+from rune_common.http.wired import Wired, blocking
 from rune_common.settings import Settings
 from rune_common.usecases.authenticate import AccessLimits, Credentials, authenticate
+from rune_common.wiring import Services
 
 
 class OpenRouter(APIRouter):
     """A router whose operations need no principal and count against no limit."""
 
 
-def authenticated(request: Request, services: Wired) -> Principal:
+async def authenticated(request: Request, services: Wired) -> Principal:
     """The caller, found once per request. Raises Unauthorized, LockedOut, RateLimited."""
+    if _limits(services.settings).open_to_all:
+        return _authenticated(request, services)
+    return await blocking(request, lambda: _authenticated(request, services))
+
+
+def _authenticated(request: Request, services: Services) -> Principal:
     presented = Credentials(
         ip=source_ip(request.scope, services.settings.trusted_proxies),
         token=_token(request),
@@ -45,17 +53,36 @@ def authenticated(request: Request, services: Wired) -> Principal:
 
 
 async def _allowed(
-    principal: Annotated[Principal, Depends(authenticated)], scopes: SecurityScopes
+    request: Request, principal: Annotated[Principal, Depends(authenticated)], scopes: SecurityScopes
 ) -> Principal:
-    for scope in scopes.scopes:
+    return allowed(request, principal, scopes.scopes)
+
+
+def allowed(request: Request, principal: Principal, scopes: Iterable[str]) -> Principal:
+    """The caller, if it may do this here. A run's own token knows no other run (runs-api.md 1.3).
+
+    Raises InsufficientScope, RunNotFound.
+    """
+    for scope in scopes:
         principal.require(scope)
+    if principal.bound_run is not None:
+        asked = request.path_params.get("run_id") or request.path_params.get("job_id")
+        if asked is None:
+            raise InsufficientScope("a run's token is for its run")
+        if asked != principal.bound_run:
+            raise RunNotFound(asked)
     return principal
 
 
 CanRead = Annotated[Principal, Security(_allowed, scopes=["runs:read"])]
 CanWrite = Annotated[Principal, Security(_allowed, scopes=["runs:write"])]
+CanDecide = Annotated[Principal, Security(_allowed, scopes=["approvals:decide"])]
 CanCancel = Annotated[Principal, Security(_allowed, scopes=["runs:cancel"])]
+CanReport = Annotated[Principal, Security(_allowed, scopes=["runs:report"])]
 CanReadModels = Annotated[Principal, Security(_allowed, scopes=["models:read"])]
+CanReadKpi = Annotated[Principal, Security(_allowed, scopes=["kpi:read"])]
+
+CanExportEvidence = Annotated[Principal, Security(_allowed, scopes=["evidence:export"])]
 
 CanReadSettings = Annotated[Principal, Security(_allowed, scopes=["settings:read"])]
 CanWriteSettings = Annotated[Principal, Security(_allowed, scopes=["settings:write"])]

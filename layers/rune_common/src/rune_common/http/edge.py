@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rune_common.domain.errors import MethodNotAllowed
 from rune_common.http import audit
-from rune_common.http.dialects.jobs import ErrorAnswer, error_answer
+from rune_common.http.dialects import error_answer
+from rune_common.http.dialects.jobs import ErrorAnswer
 from rune_common.http.methods import MethodTable
 
 logger = logging.getLogger("rune.http")
@@ -98,7 +99,7 @@ class _Exchange:
         fields = {"request_id": self.request_id, "method": self._method, "path": self.scope["path"]}
         logger.error("unhandled error", exc_info=exc, extra={"fields": fields})
         if not self._started:
-            await answer(error_answer(exc, self.request_id))(self.scope, receive, self.send)
+            await answer(error_answer(exc, self.scope["path"], self.request_id))(self.scope, receive, self.send)
 
     def _headers(self, given: Any) -> list[tuple[bytes, bytes]]:
         headers = [(name, value) for name, value in given if name.lower() != b"x-request-id"]
@@ -117,7 +118,7 @@ class _Exchange:
 
 async def on_known_error(request: Request, exc: Exception) -> Response:
     """The answer of an error that has a row in the dialect's table; others are raised on, as bugs."""
-    found = error_answer(exc, request.state.request_id)
+    found = error_answer(exc, request.scope["path"], request.state.request_id)
     if not found.known:
         raise exc
     return answer(found)

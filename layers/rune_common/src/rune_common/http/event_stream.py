@@ -30,8 +30,8 @@ class EventStream(StreamingResponse):
 
     media_type = STREAM
 
-    def __init__(self, frames: AsyncIterator[bytes]) -> None:
-        super().__init__(frames, headers={"X-Accel-Buffering": "no", "Connection": "close"})
+    def __init__(self, frames: AsyncIterator[bytes], status_code: int = 200) -> None:
+        super().__init__(frames, status_code, {"X-Accel-Buffering": "no", "Connection": "close"})
 
     async def stream_response(self, send: Send) -> None:
         async with aclosing(cast(Any, self.body_iterator)):

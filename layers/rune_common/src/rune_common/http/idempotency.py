@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Header
 
 from rune_common.domain.errors import FieldProblem, InvalidRequest
+from rune_common.domain.run_errors import IdempotencyKeyInvalid
 
 _KEY = re.compile(r"[!-~]{1,255}")
 
@@ -21,7 +22,7 @@ async def idempotency_key(
         raise InvalidRequest(FieldProblem("Idempotency-Key", "ambiguous", "differs from X-Idempotency-Key"))
     found = older if key is None else key
     if found is not None and not _KEY.fullmatch(found):
-        raise InvalidRequest(
+        raise IdempotencyKeyInvalid(
             FieldProblem("Idempotency-Key", "format", "must have 1 to 255 visible ASCII characters")
         )
     return found

@@ -17,11 +17,15 @@ from rune_common.http.idempotency import IdempotencyKey
 from rune_common.http.schemas.estimate import parse_estimate
 from rune_common.http.schemas.submit_agent_job import SubmitAgentJob
 from rune_common.http.schemas.submit_benchmark import SubmitBenchmark
+from rune_common.http.schemas.submit_chain import SubmitChain
 from rune_common.http.schemas.submit_llm_instance import SubmitLlmInstance
-from rune_common.http.wired import Wired
+from rune_common.http.wired import Wired, blocking
 from rune_common.usecases.plan_job import JobRules
 from rune_common.usecases.submit_job import Submission, Submitted, submit_job
 from rune_common.wiring import Services
+
+SMALL_BODY = 64 * 1024
+"""Bytes up to which parsing is cheaper than a hop to another thread."""
 
 Parse = Callable[[JsonObject], tuple[Any, tuple[str, ...]]]
 """A kind's request, and the names of fields without a meaning. Raises InvalidRequest and its kinds."""
@@ -31,15 +35,17 @@ PARSERS: Mapping[RunKind, Parse] = {
     RunKind.BENCHMARK: SubmitBenchmark.parse,
     RunKind.LLM_INSTANCE: SubmitLlmInstance.parse,
     RunKind.COST_ESTIMATE: parse_estimate,
+    RunKind.CHAIN: SubmitChain.parse,
 }
 KINDS: Mapping[str, RunKind] = {
     **{KIND_WORDS[kind]: kind for kind in PARSERS},
     "ollama-instance": RunKind.LLM_INSTANCE,
+    "chains": RunKind.CHAIN,
 }
 """By the last word of the path; an older word is the same kind."""
 
 
-def job_submission(
+async def job_submission(
     request: Request, services: Wired, raw: RawBody, key: IdempotencyKey, response: Response
 ) -> Submission:
     """The submission of the kind in the path. Names the ignored fields in a header of the answer.
@@ -47,7 +53,10 @@ def job_submission(
     Raises KindDisabled, and InvalidRequest and its kinds.
     """
     kind = KINDS[request.url.path.rstrip("/").rpartition("/")[2]]
-    submission, ignored = parse_submission(kind, raw, key, services)
+    if len(raw) <= SMALL_BODY:
+        submission, ignored = parse_submission(kind, raw, key, services)
+    else:
+        submission, ignored = await blocking(request, lambda: parse_submission(kind, raw, key, services))
     if ignored:
         response.headers["Rune-Ignored-Fields"] = ",".join(ignored)
     return submission

@@ -65,4 +65,4 @@ def _application(
     settings = Settings.from_env(variables)
     variables.pop("RUNE_API_TOKENS", None)
     configure_logging(settings.log_level)
-    return make_app(*routers, services=build(settings))
+    return make_app(*routers, services=build(settings), one_at_a_time=True)

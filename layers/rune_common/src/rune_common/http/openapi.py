@@ -9,9 +9,11 @@ from pydantic.json_schema import models_json_schema
 
 from rune_common.http.schemas.error import ErrorView
 from rune_common.http.schemas.estimate import EstimateCost
+from rune_common.http.schemas.interaction import AnswerInteraction
 from rune_common.http.schemas.simulation import SimulateFinops
 from rune_common.http.schemas.submit_agent_job import SubmitAgentJob
 from rune_common.http.schemas.submit_benchmark import SubmitBenchmark
+from rune_common.http.schemas.submit_chain import SubmitChain
 from rune_common.http.schemas.submit_llm_instance import SubmitLlmInstance
 from rune_common.http.schemas.tenant_settings import ChangeSettings, CreateProfile
 
@@ -31,10 +33,12 @@ def complete(app: FastAPI) -> dict[str, Any]:
             (SubmitAgentJob, "validation"),
             (SubmitBenchmark, "validation"),
             (SubmitLlmInstance, "validation"),
+            (SubmitChain, "validation"),
             (ChangeSettings, "validation"),
             (CreateProfile, "validation"),
             (EstimateCost, "validation"),
             (SimulateFinops, "validation"),
+            (AnswerInteraction, "validation"),
             (ErrorView, "serialization"),
         ],
         ref_template=REF_TEMPLATE,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
@@ -15,3 +16,17 @@ async def services(request: Request) -> Services:
 
 
 Wired = Annotated[Services, Depends(services)]
+
+T = TypeVar("T")
+
+
+async def blocking(request: Request, call: Callable[[], T]) -> T:
+    """Carry out a call that may wait: in a thread, or right here in a function that answers one at a time.
+
+    A request that makes one hop to a thread instead of four costs half the CPU.
+    """
+    if request.app.state.one_at_a_time:
+        return call()
+    from starlette.concurrency import run_in_threadpool
+
+    return await run_in_threadpool(call)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rune_common.settings import Settings
-from rune_common.tasks.stream import Consume, consume_batch
+from rune_common.tasks.stream import Consume, ConsumeEvents, consume_batch, consume_events
 from rune_common.wiring import Services, wire
 
 Task = Callable[[Mapping[str, Any], Services], dict[str, Any]]
@@ -47,5 +47,14 @@ def stream_function(consume: Consume) -> Handler:
 
     def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         return consume_batch(event, lambda change: consume(change, services()))
+
+    return handler
+
+
+def events_function(consume: ConsumeEvents) -> Handler:
+    """A handler of the events in a table stream's batch, all of them at once."""
+
+    def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+        return consume_events(event, lambda appended: consume(appended, services()))
 
     return handler

@@ -3,9 +3,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rune_common.domain.errors import RunFailure
+from rune_common.tasks.renting import failure_noted
 from rune_common.usecases.prepare_backend import PreparePorts, prepare_backend
-from rune_common.usecases.record_outcome import note_failure
 from rune_common.wiring import Services
 
 
@@ -18,16 +17,7 @@ def task(event: Mapping[str, Any], services: Services) -> dict[str, Any]:
         redactor=services.redactor,
         sleep=services.sleep,
         context_window=services.settings.ollama_num_ctx,
+        ready_timeout=services.settings.vastai_ready_timeout,
     )
-    try:
+    with failure_noted(event, services):
         return {"ready": prepare_backend(event["tenant"], event["run_id"], ports=ports)}
-    except RunFailure as failure:
-        note_failure(
-            event["tenant"],
-            event["run_id"],
-            failure,
-            runs=services.runs,
-            clock=services.clock,
-            redactor=services.redactor,
-        )
-        raise

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rune_common.adapters.dynamodb_stream import RunMoved, run_moved
+from rune_common.adapters.dynamodb_stream import RunMoved, event_appended, run_moved
+from rune_common.usecases.count_events import Appended
 from rune_common.wiring import Services
 
 Consume = Callable[[RunMoved, Services], None]
+ConsumeEvents = Callable[[Sequence[Appended], Services], None]
 
 logger = logging.getLogger("rune.stream")
 
@@ -27,4 +29,19 @@ def consume_batch(event: Mapping[str, Any], consume: Callable[[RunMoved], None])
         except Exception:
             logger.exception("a stream record could not be handled")
             return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
+    return {"batchItemFailures": []}
+
+
+def consume_events(
+    event: Mapping[str, Any], consume: Callable[[Sequence[Appended]], None]
+) -> dict[str, Any]:
+    """A batch of new events at once; if it fails, all of it is delivered again, which has to be harmless."""
+    records = event.get("Records", ())
+    try:
+        appended = [found for record in records if (found := event_appended(record)) is not None]
+        if appended:
+            consume(appended)
+    except Exception:
+        logger.exception("a batch of events could not be handled")
+        return {"batchItemFailures": [{"itemIdentifier": records[0]["dynamodb"]["SequenceNumber"]}]}
     return {"batchItemFailures": []}

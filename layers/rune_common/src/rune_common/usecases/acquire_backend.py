@@ -24,14 +24,14 @@ def acquire_backend(tenant: str, run_id: str, *, ports: RentPorts) -> Step:
     Raises RunFailure with the code and text of what is wrong, and RunCancelled.
     """
     run = ports.runs.get(tenant, run_id)
-    request = ports.runs.request(tenant, run_id)
-    if run is None or run.terminal or request is None or run.backend_url:
+    document = ports.runs.request_document(tenant, run_id)
+    if run is None or run.terminal or document is None or run.backend_url:
         return Step(True, 0)
     phase = Phase(run, ports)
-    terms = Terms.of(request.document, ports.limits)
+    terms = Terms.of(document, ports.limits)
     if terms is None:
         phase.begin("acquire", "job is running")
-        return _acquired(phase, str(request.document.get("backend_url") or ""))
+        return _acquired(phase, str(document.get("backend_url") or ""))
     phase.begin("acquire", "waiting for instance")
     step = _advance(phase, terms, ports)
     return _acquired(phase, phase.run.backend_url) if step.done else step

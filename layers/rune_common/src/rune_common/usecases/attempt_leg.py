@@ -61,7 +61,13 @@ class AttemptLeg:
             task, runs=runs, blobs=blobs, clock=clock, redactor=redactor, stop=self.stop
         )
         self._watch = AttemptWatch(
-            task, runs=runs, callbacks=callbacks, clock=clock, stop=self.stop, poll_seconds=poll_seconds
+            task,
+            runs=runs,
+            callbacks=callbacks,
+            clock=clock,
+            redactor=redactor,
+            stop=self.stop,
+            poll_seconds=poll_seconds,
         )
 
     def stop(self, reason: str) -> None:

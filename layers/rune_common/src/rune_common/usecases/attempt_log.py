@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from rune_common.domain.errors import AttemptSuperseded, RuneError
 from rune_common.domain.events import EventDraft, Redacting
+from rune_common.domain.legs import alive, owns, stop_reason
 from rune_common.domain.ports import AgentTask, BlobStore, Clock, RunStore
-from rune_common.domain.runs import Run, RunState
+from rune_common.domain.runs import Run
 from rune_common.usecases.change_run import Proposal, change_run
 from rune_common.usecases.fit_draft import fit_draft
 
@@ -60,8 +61,9 @@ class AttemptLog:
 
     def fit(self, draft: EventDraft) -> EventDraft:
         """The draft, redacted and small enough for the log; what leaves it is kept as an artifact."""
+        ours = replace(draft, step_id=self._task.step_id or None)
         return fit_draft(
-            draft, self._task.tenant, self._task.run_id, blobs=self._blobs, redactor=self._redactor
+            ours, self._task.tenant, self._task.run_id, blobs=self._blobs, redactor=self._redactor
         )
 
     def _write(self) -> None:
@@ -99,12 +101,9 @@ class AttemptLog:
 
         def decide(run: Run) -> Proposal:
             owned_by(run, self._task.attempt_id)
-            phase = replace(
-                run,
-                heartbeat_at=self._clock(),
-                model_call_begun=run.model_call_begun or self.model_call_begun,
-            )
-            return Proposal(phase, drafts)
+            begun = self.model_call_begun
+            known = alive(run, self._task.attempt_id, now_ms=self._clock(), model_call_begun=begun)
+            return Proposal(known, drafts)
 
         run = change_run(
             self._task.tenant,
@@ -114,11 +113,12 @@ class AttemptLog:
             clock=self._clock,
             redactor=self._redactor,
         )
-        if run.state is RunState.CANCELLING:
-            self._stop("cancelled")
+        reason = stop_reason(run, self._task.attempt_id)
+        if reason:
+            self._stop(reason)
 
 
 def owned_by(run: Run, attempt_id: str) -> None:
     """Raises AttemptSuperseded when the run has ended or belongs to a newer attempt."""
-    if run.terminal or run.attempt_id != attempt_id:
+    if not owns(run, attempt_id):
         raise AttemptSuperseded(run.run_id)

@@ -6,8 +6,12 @@ import threading
 from collections.abc import Callable
 
 from rune_common.domain.errors import AttemptSuperseded, RunNotFound, Unavailable
+from rune_common.domain.events import Redacting
+from rune_common.domain.legs import alive, stop_reason
 from rune_common.domain.ports import AgentTask, Clock, RunStore, TaskCallbacks
-from rune_common.domain.runs import RunState
+from rune_common.domain.runs import Run
+from rune_common.usecases.attempt_log import owned_by
+from rune_common.usecases.change_run import Proposal, change_run
 
 POLL_SECONDS = 2.0
 BEAT_MS = 30_000
@@ -23,11 +27,12 @@ class AttemptWatch:
         runs: RunStore,
         callbacks: TaskCallbacks,
         clock: Clock,
+        redactor: Redacting,
         stop: Callable[[str], None],
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._task, self._runs, self._callbacks = task, runs, callbacks
-        self._clock, self._stop, self._poll = clock, stop, poll_seconds
+        self._clock, self._redactor, self._stop, self._poll = clock, redactor, stop, poll_seconds
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="attempt-watch", daemon=True)
 
@@ -54,15 +59,25 @@ class AttemptWatch:
 
     def _look(self, *, beat: bool) -> str | None:
         task = self._task
-        if beat:
-            self._callbacks.heartbeat(task.task_token)
-            try:
-                run = self._runs.beat(task.tenant, task.run_id, task.attempt_id, now_ms=self._clock())
-            except (AttemptSuperseded, RunNotFound):
-                return "superseded"
-        else:
+        if not beat:
             found = self._runs.get(task.tenant, task.run_id)
-            if found is None or found.terminal or found.attempt_id != task.attempt_id:
-                return "superseded"
-            run = found
-        return "cancelled" if run.state is RunState.CANCELLING else None
+            return "superseded" if found is None else stop_reason(found, task.attempt_id)
+        try:
+            return stop_reason(self._beat(), task.attempt_id)
+        except (AttemptSuperseded, RunNotFound):
+            return "superseded"
+
+    def _beat(self) -> Run:
+        """Say that the attempt is alive: to the waiting task, or in its own leg of the run."""
+        task, runs, now = self._task, self._runs, self._clock()
+        if not task.step_id:
+            self._callbacks.heartbeat(task.task_token)
+            return runs.beat(task.tenant, task.run_id, task.attempt_id, now_ms=now)
+
+        def decide(run: Run) -> Proposal:
+            owned_by(run, task.attempt_id)
+            return Proposal(alive(run, task.attempt_id, now_ms=now))
+
+        return change_run(
+            task.tenant, task.run_id, decide, runs=runs, clock=self._clock, redactor=self._redactor
+        )

@@ -12,6 +12,7 @@ from rune_common.domain.jobs import checked_job_id
 from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.runs import Run, RunState, Trigger, UsageTotals, transition
 from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
+from rune_common.usecases.close_chain import ended_chain
 
 CANCELLED_TEXT = "Cancelled by user"
 
@@ -38,7 +39,7 @@ def cancel_job(
             raise RunTerminal(job_id)
         if run.state is RunState.QUEUED:
             ended = Proposal(_cancelled(run, clock()), [_requested(), _ended(run)], forget_request=True)
-            return seal(run, ended)
+            return seal(run, replace(ended, chain=ended_chain(run, runs, now_ms=clock())))
         return Proposal(replace(run, state=transition(run.state, Trigger.CANCEL)), [_requested()])
 
     return change_run(

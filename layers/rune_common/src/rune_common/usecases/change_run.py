@@ -16,8 +16,9 @@ from rune_common.domain.events import (
     append_event,
     total_usage,
 )
-from rune_common.domain.ports import Clock, RunChange, RunStore
+from rune_common.domain.ports import Clock, IdempotencyClaim, Producer, RunChange, RunStore
 from rune_common.domain.runs import Run
+from rune_common.usecases.run_status import keep_snapshot_of
 
 ATTEMPTS = 60
 
@@ -31,6 +32,9 @@ class Proposal:
     result: Mapping[str, Any] | None = None
     forget_request: bool = False
     chain: ChainState | None = None
+    producers: Sequence[Producer] = ()
+    claim: Callable[[RunChange], IdempotencyClaim | None] | None = None
+    """Makes the idempotency key's record, which holds the answer, from the change as it will be written."""
 
 
 Decide = Callable[[Run], Proposal | None]
@@ -49,7 +53,8 @@ def change_run(
 ) -> Run:
     """Carry out what `decide` proposes, on a fresh reading each time. Returns the run as it then is.
 
-    Raises RunNotFound, whatever `decide` raises, and RunChanged if others win too often in a row.
+    Raises RunNotFound, whatever `decide` raises, IdempotencyKeyTaken, and RunChanged if others win too often in
+    a row.
     """
     written: Run | None = None
     for _ in range(ATTEMPTS):
@@ -67,6 +72,7 @@ def change_run(
             runs.commit(change)
         except RunChanged:
             continue
+        keep_snapshot_of(change, runs)
         return written
     raise RunChanged(run_id)
 
@@ -87,11 +93,18 @@ def plan_change(run: Run, proposal: Proposal, *, now_ms: int, redactor: Redactin
         usage=total_usage(run.usage, (draft.usage for draft in proposal.drafts)),
         redactions=run.redactions + sum(event.redactions for event in events),
     )
-    return RunChange(
+    change = RunChange(
         before=run,
         after=after,
         events=tuple[Event, ...](events),
-        producer_keys=tuple(draft.producer_key for draft in proposal.drafts if draft.producer_key),
+        producers=(
+            *(
+                Producer(draft.producer_key, event.sequence, draft.producer_digest)
+                for draft, event in zip(proposal.drafts, events, strict=True)
+                if draft.producer_key
+            ),
+            *proposal.producers,
+        ),
         result=proposal.result,
         forget_request=proposal.forget_request,
         chain=proposal.chain,
@@ -101,3 +114,4 @@ def plan_change(run: Run, proposal: Proposal, *, now_ms: int, redactor: Redactin
             for artifact in draft.artifacts
         ),
     )
+    return replace(change, claim=proposal.claim(change)) if proposal.claim else change

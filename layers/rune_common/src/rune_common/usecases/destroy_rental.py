@@ -8,7 +8,9 @@ from dataclasses import replace
 from rune_common.domain.events import EventUsage
 from rune_common.domain.gpu_market import MarketRefused, MarketUnavailable
 from rune_common.domain.money import from_micro
-from rune_common.domain.rentals import Rental, RentalState
+from rune_common.domain.rentals import Rental, RentalState, with_rental
+from rune_common.domain.runs import Run
+from rune_common.usecases.change_run import Proposal
 from rune_common.usecases.phase import Phase, span_draft
 from rune_common.usecases.renting import RentPorts, save_rental
 
@@ -86,4 +88,12 @@ def _is_gone(rental: Rental, phase: Phase, ports: RentPorts) -> None:
         duration_ms=ports.clock() - (rental.destroying_since or ports.clock()),
         usage=EventUsage(cost_micro_usd=cost),
     )
-    save_rental(phase, replace(ended, settled=True), event)
+    after = replace(ended, settled=True)
+
+    def decide(run: Run) -> Proposal | None:
+        # Two may have watched the same end; it is told, and counted, once.
+        if any(each.reservation == after.reservation and not each.open for each in run.rentals):
+            return None
+        return Proposal(replace(run, rentals=with_rental(run.rentals, after)), [event])
+
+    phase.change(decide)

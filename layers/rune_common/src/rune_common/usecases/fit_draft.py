@@ -10,6 +10,9 @@ from rune_common.domain.events import EventDraft, Redacting
 from rune_common.domain.payloads import artifact_key, fit_payload, spilled_name, spilled_parts
 from rune_common.domain.ports import BlobStore
 
+SMALL_PAYLOAD = 4_096
+"""Characters of a payload that is within the limit whatever its canonical form: no text grows eightfold."""
+
 
 def fit_draft(
     draft: EventDraft, tenant: str, run_id: str, *, blobs: BlobStore, redactor: Redacting
@@ -18,6 +21,8 @@ def fit_draft(
 
     What left it enters the run's index with it.
     """
+    if len(str(draft.payload)) <= SMALL_PAYLOAD:
+        return draft
     redacted, found = redactor.value(normalise(dict(draft.payload), strict=False))
     payload, spilled = fit_payload(redacted)
     if not spilled:

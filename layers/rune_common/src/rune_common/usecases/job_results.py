@@ -18,6 +18,8 @@ def final_result(run: Run, stored: Mapping[str, Any] | None, *, now_ms: int) -> 
 
     A benchmark that failed once it had a model server still tells what it used.
     """
+    if run.kind is RunKind.CHAIN and stored and run.rentals:
+        return {**stored, **_priced(stored, run, now_ms)}
     if run.kind is not RunKind.BENCHMARK or not (stored or run.backend_url or run.rentals):
         return None
     rental = _last(run)

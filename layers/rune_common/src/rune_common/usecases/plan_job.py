@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rune_common.domain.addresses import AddressNotAllowed, AddressPolicy, AddressUnresolved, Resolve
+from rune_common.domain.chains import ChainState
 from rune_common.domain.errors import BackendNotAllowed
 from rune_common.usecases.resolve_kubeconfig import ClusterAccess, Kubeconfigs, resolve_kubeconfig
 
@@ -68,7 +69,8 @@ class Planning:
 class Plan:
     """What is stored of a job: the validated request as JSON, its secrets, and the fields of its run.
 
-    `concealed`: fields that the caller sent and that are shown to nobody.
+    `concealed`: fields that the caller sent and that are shown to nobody. `shown`: what the log has instead of
+    fields of the document. `chain`: the steps of a chain.
     """
 
     document: Mapping[str, Any]
@@ -79,6 +81,8 @@ class Plan:
     secrets: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     concealed: tuple[str, ...] = ()
+    shown: Mapping[str, Any] = field(default_factory=dict)
+    chain: ChainState | None = None
 
 
 Planner = Callable[[Any, Planning], Plan]

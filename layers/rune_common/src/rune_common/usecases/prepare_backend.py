@@ -43,8 +43,7 @@ def prepare_backend(tenant: str, run_id: str, *, ports: PreparePorts) -> bool:
     run = ports.runs.get(tenant, run_id)
     if run is None or run.terminal:
         return True
-    request = ports.runs.request(tenant, run_id)
-    document = request.document if request else {}
+    document = ports.runs.request_document(tenant, run_id) or {}
     url = run.backend_url or document.get("backend_url")
     if not url:
         return True

@@ -20,7 +20,7 @@ MAX_EVENTS = 50
 
 MAX_STALLS = 3
 SHOW_EVERY_MS = 2_000
-FAILED = "Agent error: the model could not be pulled"
+FAILED = "the model could not be pulled"
 
 
 def pull_model(server: ModelServer, phase: Phase) -> bool:

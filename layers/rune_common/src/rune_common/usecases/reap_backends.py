@@ -51,6 +51,15 @@ def reap_backends(*, ports: RentPorts, dry_run: bool = False) -> Reaped:
     return Reaped(acted, failures)
 
 
+def give_back_released(tenant: str, run_id: str, *, ports: RentPorts) -> bool:
+    """Destroy what a job was asked to give back; True once all of it is gone. The reaper does what is left."""
+    run = ports.runs.get(tenant, run_id)
+    if run is None:
+        return True
+    phase = Phase(run, ports, stoppable=False)
+    return all([destroy_step(rental, phase, ports) for rental in run.rentals if rental.released])
+
+
 def _run_of(label: OwnerLabel, ports: RentPorts) -> Run | None:
     tenant = ports.rented.tenant_of(label.job_id)
     return None if tenant is None else ports.runs.get(tenant, label.job_id)

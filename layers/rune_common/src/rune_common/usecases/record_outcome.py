@@ -12,9 +12,10 @@ from rune_common.domain.errors import RunFailure, RunNotFound
 from rune_common.domain.events import MAX_EVENTS_PER_APPEND, EventDraft, Redacting
 from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.run_endings import NO_OUTCOME, end_run
-from rune_common.domain.runs import Outcome, Run, RunState, Trigger
+from rune_common.domain.runs import Outcome, Run, RunKind, RunState, Trigger
 from rune_common.usecases.attempt_repeats import LOST_ERRORS, is_expired, is_repeated
 from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
+from rune_common.usecases.close_chain import close_chain, ended_chain
 from rune_common.usecases.job_results import final_result
 from rune_common.usecases.phase import warned
 from rune_common.usecases.teardown_backend import TEARDOWN_PENDING
@@ -57,15 +58,18 @@ def record_outcome(
         raise RunNotFound(run_id)
     if is_repeated(run, error, now_ms=clock()):
         return True
-    if not run.terminal and (error or run.outcome is None):
+    if not run.terminal and (error or run.outcome is None or run.kind is RunKind.CHAIN):
         _close_open_calls(run, runs=runs, clock=clock, redactor=redactor)
-
+    if run.kind is RunKind.CHAIN and not run.terminal and run.state is not RunState.QUEUED:
+        outcome = _outcome(run, error, clock())
+        run = close_chain(run, outcome, runs=runs, clock=clock, redactor=redactor)
     stored = runs.result(tenant, run_id) if run.has_result and not run.terminal else None
 
     def decide(run: Run) -> Proposal | None:
         if run.terminal:
             return None
-        return seal(run, _ending(run, _outcome(run, error, clock()), stored, now_ms=clock()))
+        ending = _ending(run, _outcome(run, error, clock()), stored, now_ms=clock())
+        return seal(run, replace(ending, chain=ended_chain(run, runs, now_ms=clock())))
 
     change_run(tenant, run_id, decide, runs=runs, clock=clock, redactor=redactor)
     return False
@@ -107,14 +111,19 @@ def _ending(run: Run, outcome: Outcome, stored: Mapping[str, Any] | None, *, now
 
 def _close_open_calls(run: Run, *, runs: RunStore, clock: Clock, redactor: Redacting) -> None:
     """A result for every tool call that a lost attempt left open (runs-api.md 3.2)."""
-    names: dict[str, str] = {}
+    names: dict[tuple[str | None, str], str] = {}
     for event in whole_log(run, runs):
-        if event.type == "tool_call":
-            payload = event.document()["payload"]
-            names[payload["call_id"]] = payload["tool_name"]
-        elif event.type == "tool_result":
-            names.pop(event.document()["payload"]["call_id"], None)
-    drafts = [aborted_call(call_id, name) for call_id, name in names.items()]
+        if event.type in ("tool_call", "tool_result"):
+            document = event.document()
+            payload = document["payload"]
+            call = (document.get("step_id"), payload["call_id"])
+            if event.type == "tool_call":
+                names[call] = payload["tool_name"]
+            else:
+                names.pop(call, None)
+    drafts = [
+        replace(aborted_call(call_id, name), step_id=step_id) for (step_id, call_id), name in names.items()
+    ]
     for start in range(0, len(drafts), MAX_EVENTS_PER_APPEND):
         batch = drafts[start : start + MAX_EVENTS_PER_APPEND]
 

@@ -37,18 +37,18 @@ def record_result(tenant: str, run_id: str, *, ports: ResultPorts) -> None:
     Raises RunFailure and RunCancelled.
     """
     run = ports.rent.runs.get(tenant, run_id)
-    request = ports.rent.runs.request(tenant, run_id)
-    if run is None or run.terminal or request is None or _recorded(run):
+    document = ports.rent.runs.request_document(tenant, run_id)
+    if run is None or run.terminal or document is None or _recorded(run):
         return
     phase = Phase(run, ports.rent)
     phase.begin("record", "job is running")
     result: Mapping[str, Any] | None = None
     if run.kind is RunKind.COST_ESTIMATE:
-        asked = EstimateRequest(**request.document)
+        asked = EstimateRequest(**document)
         found = estimate(asked, prices=ports.prices, default_max_dph=ports.default_max_dph)
         result = found.document()
     elif run.kind is RunKind.LLM_INSTANCE:
-        result = _instance(phase, request.document, ports)
+        result = _instance(phase, document, ports)
     _store(phase, result)
 
 

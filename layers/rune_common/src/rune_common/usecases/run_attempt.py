@@ -138,7 +138,7 @@ def _succeeded(
             success.result, counted, request.document, warnings=warnings, duration_ms=end.duration_ms
         )
     )
-    return Proposal(after, end.drafts, result=result)
+    return Proposal(replace(after, score=result.get("score")), end.drafts, result=result)
 
 
 def _failed(failure: DriverFailure, end: LegEnd, run: Run, redactor: Redacting) -> Outcome | None:

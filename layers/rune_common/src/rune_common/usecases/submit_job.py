@@ -16,6 +16,7 @@ from rune_common.domain.ports import BlobStore, Clock, IdempotencyClaim, NewId, 
 from rune_common.domain.runs import LogHead, Run, RunKind, RunState
 from rune_common.domain.spend import SpendLedger, spend_day
 from rune_common.usecases.fit_draft import fit_draft
+from rune_common.usecases.plan_chain import plan_chain
 from rune_common.usecases.plan_estimate import plan_estimate
 from rune_common.usecases.plan_job import JobRules, Plan, Planner, Planning
 from rune_common.usecases.plan_work import plan_work
@@ -29,6 +30,7 @@ PLANNERS: Mapping[RunKind, Planner] = {
     RunKind.BENCHMARK: plan_work,
     RunKind.LLM_INSTANCE: plan_work,
     RunKind.COST_ESTIMATE: plan_estimate,
+    RunKind.CHAIN: plan_chain,
 }
 
 
@@ -92,7 +94,7 @@ def submit_job(
     claim = _claim(submission, run, rules.retention_days)
     request = RunRequest(plan.document, plan.secrets)
     try:
-        runs.create(run, request, events, claim=claim, max_active=rules.max_active)
+        runs.create(run, request, events, claim=claim, max_active=rules.max_active, chain=plan.chain)
     except IdempotencyKeyTaken:
         earlier = _replay(submission, caller, runs, now)
         if earlier is None:
@@ -154,7 +156,7 @@ def _run_queued(
 ) -> EventDraft:
     payload = {
         "summary": "accepted",
-        "request": {**plan.document, **dict.fromkeys(plan.concealed, REDACTED)},
+        "request": {**plan.document, **plan.shown, **dict.fromkeys(plan.concealed, REDACTED)},
         "request_sha256": submission.body_sha256,
         "product_version": rules.product_version,
         "span": {"name": "job.queued", "status": "ok", "labels": {"kind": KIND_WORDS[run.kind]}},

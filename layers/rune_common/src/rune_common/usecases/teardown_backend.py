@@ -37,8 +37,8 @@ def teardown_backend(tenant: str, run_id: str, *, error: str | None, ports: Rent
         return TeardownStep(True)
     if is_repeated(run, error, now_ms=ports.clock()):
         return TeardownStep(False, again=True)
-    request = ports.runs.request(tenant, run_id)
-    terms = Terms.of(request.document, ports.limits) if request else None
+    document = ports.runs.request_document(tenant, run_id)
+    terms = Terms.of(document, ports.limits) if document else None
     rental = open_rental(run)
     if rental is None:
         _free_reservation(run, terms, ports)
@@ -50,6 +50,9 @@ def teardown_backend(tenant: str, run_id: str, *, error: str | None, ports: Rent
     rental = open_rental(phase.run) or rental
     if rental.leased(ports.clock()) and keeps_instance(phase.run, rental, terms):
         return _over(phase, "ok")
+    if rental.lease_expires_at is not None:
+        # A cancel that came after the lease had begun.
+        rental = save_rental(phase, replace(rental, lease_expires_at=None))
     if destroy_step(rental, phase, ports):
         return _over(phase, "ok")
     phase.note(heartbeat_at=ports.clock())

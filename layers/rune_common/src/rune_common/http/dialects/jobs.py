@@ -65,6 +65,7 @@ TABLE: dict[type[RuneError], tuple[int, str, Text]] = {
     errors.KindDisabled: (403, "kind_disabled", "job kind is disabled"),
     errors.NotFound: (404, "not_found", "not found"),
     errors.RunNotFound: (404, "not_found", "job not found"),
+    errors.ChainNotFound: (404, "not_found", "chain run not found"),
     errors.UnknownJobKind: (404, "not_found", "unknown job kind"),
     errors.AuditNotFound: (404, "not_found", "audit run not found"),
     errors.BlobNotFound: (404, "not_found", "artifact not found"),
@@ -74,7 +75,6 @@ TABLE: dict[type[RuneError], tuple[int, str, Text]] = {
     errors.MethodNotAllowed: (405, "method_not_allowed", "method not allowed"),
     errors.NoPendingInteraction: (409, "no_pending_interaction", "no pending interaction"),
     errors.RunTerminal: (409, "job_not_cancellable", "job already finished"),
-    errors.RunUnfinished: (409, "job_not_finished", "job is still running"),
     errors.RunUnfinished: (409, "job_not_finished", "job is still running"),
     errors.ProfileExists: (409, "already_exists", "profile already exists"),
     errors.PreconditionFailed: (412, "precondition_failed", "precondition failed"),
@@ -107,10 +107,10 @@ def error_answer(error: Exception, request_id: str) -> ErrorAnswer:
         body["details"] = [
             {"field": each.field, "code": each.code, "message": each.message} for each in error.problems
         ]
-    return ErrorAnswer(status, body, _headers(error, status), known=row is not None)
+    return ErrorAnswer(status, body, answer_headers(error, status), known=row is not None)
 
 
-def _headers(error: Exception, status: int) -> dict[str, str]:
+def answer_headers(error: Exception, status: int) -> dict[str, str]:
     if status == 401:
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, MethodNotAllowed):

@@ -16,8 +16,16 @@ ENDPOINTS = (
     "list_jobs",
     "read_job",
     "cancel_job",
+    "release_job",
     "read_job_events",
     "read_trace",
+    "read_metrics",
+    "read_browser_stream",
+    "read_interaction",
+    "answer_interaction",
+    "read_chain_state",
+    "list_artifacts",
+    "download_artifact",
     "read_settings",
     "change_settings",
     "export_settings",
@@ -29,6 +37,10 @@ ENDPOINTS = (
     "list_llm_models",
     "estimate_cost",
     "simulate_finops",
+    "read_evidence",
+    "read_evidence_proof",
+    "list_evidence_keys",
+    "read_kpi",
 )
 
 

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from rune_common.domain.errors import UnknownJobKind
 from rune_common.http.authentication import CanWrite
 from rune_common.http.job_submission import JobSubmission, accept
 from rune_common.http.schemas.job_accepted import JobAccepted
-from rune_common.http.wired import Wired
+from rune_common.http.wired import Wired, blocking
 
 router = APIRouter(tags=["jobs"])
 
@@ -44,11 +44,21 @@ def request_body(schema: str) -> dict[str, Any]:
     operation_id="submit_cost_estimate",
     openapi_extra=request_body("EstimateCost"),
 )
-def submit_job(
-    caller: CanWrite, submission: JobSubmission, services: Wired, response: Response
+@router.post(
+    "/v1/jobs/chain", status_code=202, operation_id="submit_chain", openapi_extra=request_body("SubmitChain")
+)
+@router.post(
+    "/v1/chains",
+    status_code=202,
+    operation_id="submit_chain_run",
+    tags=["chains"],
+    openapi_extra=request_body("SubmitChain"),
+)
+async def submit_job(
+    request: Request, caller: CanWrite, submission: JobSubmission, services: Wired, response: Response
 ) -> JobAccepted:
     """Accept a job and queue it."""
-    return JobAccepted.of(accept(submission, caller, services), response)
+    return JobAccepted.of(await blocking(request, lambda: accept(submission, caller, services)), response)
 
 
 # The last part has the name that GET and DELETE give it: API Gateway allows one name for a place in a path.

@@ -1,0 +1,27 @@
+"""The market of a process that has no provider's key: whatever is asked for is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rune_common.domain.gpu_market import Instance, Launch, MarketRefused, Offer, OfferQuery
+
+
+class NoMarket:
+    def search(self, query: OfferQuery) -> Sequence[Offer]:
+        raise MarketRefused("no provider is configured")
+
+    def create(self, offer_id: int, launch: Launch) -> str:
+        raise MarketRefused("no provider is configured")
+
+    def get(self, contract_id: str) -> Instance | None:
+        raise MarketRefused("no provider is configured")
+
+    def list_owned(self) -> Sequence[Instance]:
+        raise MarketRefused("no provider is configured")
+
+    def label(self, contract_id: str, label: str) -> None:
+        raise MarketRefused("no provider is configured")
+
+    def destroy(self, contract_id: str) -> None:
+        raise MarketRefused("no provider is configured")
