@@ -39,7 +39,7 @@ from rune_common.domain.driver_protocol import (
 )
 
 _POLL_SECONDS = 0.05
-_LIFELINE = 'read -r _; kill -KILL -- "-$1"'
+_LIFELINE = 'read -r _; kill -s KILL -- "-$1"'
 """Ends a driver's process group when its standard input closes, that is when this process is gone."""
 
 
