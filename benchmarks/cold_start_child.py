@@ -34,6 +34,8 @@ def main() -> None:
 
 
 def _rune() -> Handler:
+    # The layer ships without it (layers/rune_common/Makefile).
+    sys.modules["pydantic.v1"] = None  # type: ignore[assignment]
     # functions/submit_job is on the module path, as Lambda puts a function's folder there.
     import app  # type: ignore[import-not-found]
 

@@ -104,9 +104,35 @@ def test_functions_of_settings_read_one_item_and_only_some_change_it() -> None:
         assert policies(folder) == ["AuthenticatePolicy", "ChangeSettingsPolicy"]
 
 
+def test_reports_read_the_runs_table_and_the_catalog_writes_snapshots_only() -> None:
+    assert policies("read_kpi") == ["AuthenticatePolicy", "ReadDailyRowsPolicy"]
+    assert policies("refresh_catalog") == ["KeepModelSnapshotsPolicy"]
+    assert rights("list_model_catalog") == rights("read_kpi") | {"dynamodb:UpdateItem", "s3:GetObject"}
+    reading = template()["Resources"]["ReadDailyRowsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert {action for each in reading for action in actions(each)} == {"dynamodb:GetItem", "dynamodb:Query"}
+    document = template()["Resources"]["KeepModelSnapshotsPolicy"]["Properties"]["PolicyDocument"]
+    for each in document["Statement"]:
+        assert each["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["MODELS"]}}
+
+
 def test_lists_of_models_need_no_rights_but_to_authenticate() -> None:
     for folder in ("list_vastai_models", "list_llm_models"):
         assert policies(folder) == ["AuthenticatePolicy"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "documents"),
+    [
+        ("read_trace", set()),
+        ("read_interaction", set()),
+        ("list_artifacts", set()),
+        ("read_metrics", set()),
+        ("read_browser_stream", {"s3:GetObject"}),
+        ("download_artifact", {"s3:GetObject"}),
+    ],
+)
+def test_a_function_that_shows_runs_reads_documents_only_if_it_has_to(folder: str, documents: set[str]) -> None:
+    assert rights(folder) == RUNS_READ | {"dynamodb:UpdateItem"} | documents
 
 
 def test_only_functions_that_authenticate_may_use_the_identity_table() -> None:
@@ -123,7 +149,8 @@ def test_only_functions_that_authenticate_may_use_the_identity_table() -> None:
 def test_only_consumers_and_the_schedule_may_start_executions() -> None:
     starting = {each.folder for each in functions() if "states:StartExecution" in rights(each.folder)}
     assert starting == {"on_run_queued", "on_run_ended", "expire_waits"}
-    for variable in ("RUNE_RUN_AGENT_MACHINE_ARN", "RUNE_RUN_BENCHMARK_MACHINE_ARN"):
+    for kind in ("AGENT", "BENCHMARK", "CHAIN"):
+        variable = f"RUNE_RUN_{kind}_MACHINE_ARN"
         assert starting == {each.folder for each in functions() if variable in each.variables()}
 
 
@@ -138,13 +165,13 @@ def test_only_what_rents_and_gives_back_holds_the_providers_key() -> None:
     assert not {each.folder for each in functions() if each.events("Api")} & holding
 
 
-def test_only_start_agent_may_start_agents() -> None:
-    assert {each.folder for each in functions() if "lambda:InvokeFunction" in rights(each.folder)} == {
-        "start_agent"
-    }
-    assert rights("start_agent") == RUNS_READ | {"lambda:InvokeFunction"}
+def test_only_what_numbers_attempts_may_start_agents() -> None:
+    starting = {each.folder for each in functions() if "lambda:InvokeFunction" in rights(each.folder)}
+    assert starting == {"start_agent", "advance_chain"}
+    # Whoever starts an attempt has numbered it in the run first.
+    assert rights("start_agent") == RUNS_READ | RUNS_WRITE | {"lambda:InvokeFunction"}
     fargate = resources("AWS::IAM::Policy")["StartAgentOnFargatePolicy"]["Properties"]
-    assert fargate["Roles"] == [{"Ref": "StartAgentFunctionRole"}]
+    assert fargate["Roles"] == [{"Ref": "StartAgentFunctionRole"}, {"Ref": "AdvanceChainFunctionRole"}]
     passing = next(each for each in fargate["PolicyDocument"]["Statement"] if "iam:PassRole" in actions(each))
     assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
 
@@ -152,7 +179,7 @@ def test_only_start_agent_may_start_agents() -> None:
 def test_a_secret_is_sealed_by_the_submission_and_opened_by_the_work_only() -> None:
     sealing = {each.folder for each in functions() if "kms:GenerateDataKey" in rights(each.folder)}
     opening = {each.folder for each in functions() if "kms:Decrypt" in rights(each.folder)}
-    assert (sealing, opening) == ({"submit_job"}, set())
+    assert (sealing, opening) == ({"create_run", "submit_job"}, set())
     assert {"Ref": "OpenRequestsPolicy"} in resources("AWS::IAM::Role")["AgentRole"]["Properties"][
         "ManagedPolicyArns"
     ]
@@ -174,3 +201,13 @@ def test_the_agent_has_no_rights_beyond_its_run() -> None:
     own = {action for each in role["Policies"][0]["PolicyDocument"]["Statement"] for action in actions(each)}
     assert {action.split(":")[0] for action in own} == {"states", "sqs", "logs", "xray"}
     assert not {action for action in own if action.startswith("states:") and "SendTask" not in action}
+
+
+def test_only_what_makes_evidence_may_sign() -> None:
+    signers = {each.folder for each in functions() if "secretsmanager:GetSecretValue" in rights(each.folder)}
+    assert signers == {"read_evidence", "read_evidence_proof", "seal_evidence"}
+
+
+def test_whoever_asks_for_documents_that_may_be_missing_is_told_so_by_s3() -> None:
+    askers = {"read_evidence", "read_evidence_proof", "seal_evidence", "list_evidence_keys"}
+    assert all({"s3:GetObject", "s3:ListBucket"} <= rights(folder) for folder in askers)

@@ -130,8 +130,9 @@ def test_every_step_tries_again_when_a_dependency_does_not_answer(path: Path) ->
 def test_a_step_that_waits_for_an_answer_notices_silence(path: Path) -> None:
     waiting = [task for task in tasks(path).values() if task["Resource"].endswith(".waitForTaskToken")]
     for task in waiting:
-        assert task["HeartbeatSeconds"] == 120
-        assert task["TimeoutSeconds"] > 14_400
+        looks_itself = task["Catch"][0]["ErrorEquals"] == ["States.Timeout"]
+        assert task.get("HeartbeatSeconds") == (None if looks_itself else 120)
+        assert task["TimeoutSeconds"] == 30 if looks_itself else task["TimeoutSeconds"] > 14_400
         assert task["Parameters"]["Payload"]["task_token.$"] == "$$.Task.Token"
 
 
@@ -177,6 +178,31 @@ def test_a_benchmark_is_torn_down_and_recorded_on_every_path() -> None:
     assert before_ends == {"IsAdmitted", "Record", "IsAgain", "Reap"}
 
 
+def test_a_chain_is_torn_down_and_recorded_on_every_path() -> None:
+    path = ROOT / "statemachines" / "run_chain.asl.json"
+    every = states(path)
+    expected = {"Teardown": "LeaveToReaper", "Record": "NotRecorded", "Reap": "Done"}
+    for name, task in tasks(path).items():
+        *before, catch = task["Catch"]
+        assert catch["ErrorEquals"] == ["States.ALL"]
+        assert catch["Next"] == expected.get(name, "Teardown")
+        assert [each["ErrorEquals"] for each in before] == [["States.Timeout"]] * (name == "Advance")
+    assert {name for name, state in every.items() if "Record" in followers(state)} == {
+        "IsTornDown",
+        "LeaveToReaper",
+    }
+    ends = {name for name, state in every.items() if state["Type"] in ("Succeed", "Fail")}
+    before_ends = {name for name, state in every.items() if ends & set(followers(state))}
+    assert before_ends == {"IsAdmitted", "Record", "IsAgain", "Reap"}
+
+
+@each_machine
+def test_no_state_catches_into_itself(path: Path) -> None:
+    """The interpreter goes on with such a state's own `Next` instead."""
+    for name, state in states(path).items():
+        assert name not in [catch["Next"] for catch in state.get("Catch", ())]
+
+
 @each_machine
 def test_state_data_is_ids_and_counters(path: Path) -> None:
     for task in tasks(path).values():
@@ -187,6 +213,8 @@ def test_state_data_is_ids_and_counters(path: Path) -> None:
             "$.Payload.done",
             "$.Payload.pending",
             "$.Payload.wait_seconds",
+            "$.done",
+            "$.pause_seconds",
         }
         assert kept
         assert set(task["Parameters"]["Payload"]) <= {

@@ -61,6 +61,7 @@ def test_a_consumer_gets_exactly_the_moves_that_it_acts_on(before: RunState | No
     # A run is never new and ended at once, so the filter need not ask for that.
     if before is not None:
         assert passes("on_run_ended", record(before, after)) == moved.ended
+        assert passes("seal_evidence", record(before, after)) == moved.ended
 
 
 @pytest.mark.parametrize(("old", "new"), list(itertools.product([False, True], repeat=2)))
@@ -96,6 +97,7 @@ def test_a_deleted_run_is_not_delivered() -> None:
     gone = {"eventName": "REMOVE", "dynamodb": {"OldImage": head(RunState.SUCCEEDED)}}
     assert not passes("on_run_queued", gone)
     assert not passes("on_run_ended", gone)
+    assert not passes("seal_evidence", gone)
 
 
 def test_a_record_that_fails_is_isolated_retried_and_then_kept() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.e2e.jobs_client import Jobs
-from tests.e2e.local_server import LocalServer, command_line
+from tests.e2e.jobs_client import Jobs, asked
+from tests.e2e.local_server import LocalServer, command_line, eventually
 
 from rune.sandbox.ollama.server import OllamaSim
 
@@ -81,7 +81,9 @@ def test_another_tenants_job_is_answered_like_an_unknown_one(
 
 def test_no_started_process_sees_a_token(jobs: Jobs, server: LocalServer) -> None:
     job_id = jobs.submit("sleep:30")
-    jobs.until_message(job_id, "asking agent")
+    eventually(
+        lambda: asked(server.record)[-1:] and asked(server.record)[-1]["run_id"] == job_id, "the driver"
+    )
     started = [each for each in server.processes() if each.pid != (server.process and server.process.pid)]
     assert any("stand_in" in command_line(each) for each in started)
     for process in started:

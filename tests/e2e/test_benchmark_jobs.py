@@ -309,7 +309,9 @@ def own_server(tmp_path: Path, market: VastSim) -> Iterator[LocalServer]:
 def test_a_killed_worker_leaves_nothing_behind(own_server: LocalServer, market: VastSim) -> None:
     own = Benchmarks(Jobs(own_server.url, ""))
     job_id = own.rent("sleep:60", timeout_seconds=600)
-    eventually(lambda: any(call["run_id"] == job_id for call in asked(own_server.record)), "the driver to be asked")
+    eventually(
+        lambda: any(call["run_id"] == job_id for call in asked(own_server.record)), "the driver to be asked"
+    )
     eventually(lambda: "result.record" in own.names(job_id) or market.ledger, "an instance")
     worker = own_server.worker()
     assert worker is not None
@@ -317,7 +319,9 @@ def test_a_killed_worker_leaves_nothing_behind(own_server: LocalServer, market: 
     own.jobs.http.delete(f"/v1/jobs/{job_id}")
     job = own.jobs.wait(job_id)
     assert job["status"] in ("failed", "cancelled")
-    eventually(lambda: all(each.released_at is not None for each in market.ledger), "everything to be given back")
+    eventually(
+        lambda: all(each.released_at is not None for each in market.ledger), "everything to be given back"
+    )
     own_server.stop()
     with opened_store(own_server.data_dir) as (store, _):
         assert_sound_log(whole_log(store, job_id), job_id)

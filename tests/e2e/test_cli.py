@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,21 +18,34 @@ Ended = subprocess.CompletedProcess[str]
 Rune = Callable[..., Ended]
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command line up to the command's name, and where it runs."""
+
+    start: list[str]
+    environment: dict[str, str]
+    folder: Path
+
+
 @pytest.fixture
-def arguments(server: LocalServer, tmp_path: Path) -> tuple[list[str], dict[str, object]]:
+def arguments(server: LocalServer, tmp_path: Path) -> Command:
     """The command up to its name, and where it runs."""
     command = [sys.executable, "-m", "rune", "--backend", "http", "--api-base-url", server.url]
     environment = {"PATH": server.environment["PATH"], "HOME": str(tmp_path)}
-    return command, {"env": environment, "cwd": tmp_path, "text": True}
+    return Command(command, environment, tmp_path)
 
 
 @pytest.fixture
-def rune(arguments: tuple[list[str], dict[str, object]]) -> Rune:
-    command, place = arguments
-
+def rune(arguments: Command) -> Rune:
     def run(*words: str) -> Ended:
         return subprocess.run(
-            [*command, *words], capture_output=True, timeout=PATIENCE_SECONDS, check=False, **place
+            [*arguments.start, *words],
+            env=arguments.environment,
+            cwd=arguments.folder,
+            text=True,
+            capture_output=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
         )
 
     return run
@@ -128,13 +142,15 @@ def test_one_idempotency_key_is_one_job(rune: Rune, jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_cancels_the_job(
-    arguments: tuple[list[str], dict[str, object]], jobs: Jobs, number: signal.Signals, code: int
-) -> None:
-    command, place = arguments
+def test_a_signal_cancels_the_job(arguments: Command, jobs: Jobs, number: signal.Signals, code: int) -> None:
     marker = f"sleep:60 {number.name}"
     with subprocess.Popen(
-        [*command, *ask(jobs, marker)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **place
+        [*arguments.start, *ask(jobs, marker)],
+        env=arguments.environment,
+        cwd=arguments.folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         job_id = eventually(lambda: _running(jobs, marker), "the job to run")
         process.send_signal(number)

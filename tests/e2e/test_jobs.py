@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from tests.e2e.jobs_client import Jobs, asked
@@ -45,7 +46,7 @@ def test_a_question_is_answered(jobs: Jobs) -> None:
     ],
 )
 def test_what_can_never_run_is_refused_and_no_job_exists(
-    jobs: Jobs, fields: dict[str, object], field: str
+    jobs: Jobs, fields: dict[str, Any], field: str
 ) -> None:
     before = count(jobs)
     answer = jobs.post(SECRET_LOOKING, **fields)

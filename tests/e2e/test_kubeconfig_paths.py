@@ -41,7 +41,8 @@ def outside(server: LocalServer) -> Path:
 
 def shown(job: Json) -> Json:
     """The job without what is different for every job."""
-    result = {**job["result"], "metadata": {**job["result"]["metadata"], "duration_s": 0}, "telemetry": {}}
+    metadata = {**job["result"]["metadata"], "duration_s": 0}
+    result = {**job["result"], "metadata": metadata, "telemetry": {}, "artifacts": []}
     return {name: value for name, value in {**job, "result": result}.items() if name not in OWN}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections import Counter
@@ -55,21 +56,18 @@ class Killed:
         self.questions: dict[str, str] = {}
         self.kills: Counter[str] = Counter()
 
-    def submit(self, key: str) -> None:
-        """Post until it is accepted, as a client with an idempotency key does."""
+    def submit(self, key: str) -> bool:
+        """Post once, as a client with an idempotency key does; whether the job was accepted."""
         self.questions.setdefault(key, self.chance.choice(QUESTIONS))
-
-        def posted() -> str | None:
-            try:
-                answer = self.jobs.post(self.questions[key], key=key)
-            except httpx.TransportError:
-                return None
-            return answer.json()["job_id"] if answer.status_code == 202 else None
-
-        job_id = posted()
-        if job_id is None:
-            return
+        try:
+            answer = self.jobs.post(self.questions[key], key=key)
+        except httpx.TransportError:
+            return False
+        if answer.status_code != 202:
+            return False
+        job_id: str = answer.json()["job_id"]
         assert self.accepted.setdefault(key, job_id) == job_id
+        return True
 
     def round(self, number: int) -> None:
         for each in range(4):
@@ -96,9 +94,7 @@ def test_random_kills_lose_and_repeat_no_job(tmp_path: Path, ollama: OllamaSim) 
         for number in range(ROUNDS):
             killed.round(number)
         for key in killed.questions:
-            eventually(
-                lambda key=key: killed.submit(key) or key in killed.accepted, "every job to be accepted"
-            )
+            eventually(functools.partial(killed.submit, key), "every job to be accepted")
         ended = {key: killed.jobs.wait(job_id, seconds=150) for key, job_id in killed.accepted.items()}
         listed = killed.jobs.http.get("/v1/jobs", params={"limit": 200}).json()["jobs"]
         assert server.terminate() == 0

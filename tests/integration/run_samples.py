@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from rune_common.domain.chain import genesis
 from rune_common.domain.errors import RuneError
 from rune_common.domain.events import Event, EventDraft, append_event
-from rune_common.domain.ports import IdempotencyClaim, RunChange, RunRequest, RunStore
+from rune_common.domain.ports import IdempotencyClaim, Producer, RunChange, RunRequest, RunStore
 from rune_common.domain.redaction import Redactor
 from rune_common.domain.runs import LogHead, Run, RunKind, RunState
 
@@ -56,7 +56,8 @@ def change_of(
         event, head = append_event(head, draft, now_ms=at, redactor=Redactor())
         events.append(event)
     after = replace(run, head=head, revision=run.revision + 1, updated_at=max(at, run.updated_at), **fields)
-    return RunChange(run, after, tuple(events), keys)
+    places = tuple(Producer(key, run.head.sequence + number) for number, key in enumerate(keys, start=1))
+    return RunChange(run, after, tuple(events), places)
 
 
 def moved(store: RunStore, run: Run, state: RunState, **fields: Any) -> Run:

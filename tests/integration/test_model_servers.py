@@ -17,11 +17,11 @@ from rune_common.adapters.model_servers import (
     HttpModelServers,
     OllamaServer,
     OpenAiServer,
-    bare_name,
     tagged,
 )
 from rune_common.domain.addresses import AddressPolicy
 from rune_common.domain.errors import BackendNotAllowed, Unavailable
+from rune_common.domain.model_catalog import bare_name
 from rune_common.domain.ports import ModelServer
 
 LOOPBACK = ("localhost", "127.0.0.0/8", "[::1]")

@@ -37,7 +37,7 @@ class Functions:
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, Answer] = {
-            "AdmitRunFunction": lambda _: {"go": True},
+            "AdmitRunFunction": lambda _: {"go": True, "waits": False},
             "PrepareBackendFunction": lambda _: {"ready": True},
             "StartAgentFunction": lambda _: {},
             "RecordOutcomeFunction": lambda _: {"again": False},
@@ -221,7 +221,7 @@ def test_a_run_is_admitted_prepared_asked_and_recorded_with_ids_only(
 
 
 def test_a_run_that_has_ended_meanwhile_is_left_alone(functions: Functions, stack: Stack) -> None:
-    functions.script("AdmitRunFunction", {"go": False})
+    functions.script("AdmitRunFunction", {"go": False, "waits": False})
     assert stack.run()["status"] == "SUCCEEDED"
     assert functions.names() == ["AdmitRunFunction"]
 

@@ -29,7 +29,22 @@ from rune_common.domain.errors import (
     TooManyActiveRuns,
 )
 from rune_common.domain.ports import RunRequest
-from rune_common.domain.runs import LogHead, Outcome, Run, RunKind, RunState, UsageTotals
+from rune_common.domain.rentals import Rental
+from rune_common.domain.runs import (
+    Leg,
+    LogHead,
+    Outcome,
+    OutputPlace,
+    Pause,
+    PhaseRecord,
+    ReportedWork,
+    Run,
+    RunKind,
+    RunState,
+    UsageTotals,
+)
+
+RENTAL = Rental("rune/deployment/job/1790000000", 7, 300_000, NOON, "2026-11-24", "job", 5_000_000)
 
 RICH = {
     "kind": RunKind.BENCHMARK,
@@ -59,6 +74,22 @@ RICH = {
     "redactions": 5,
     "usage": UsageTotals(1, 2, 3, 4, 2**53 + 1, True),
     "expires_at": NOON + DAY,
+    "backend_url": "http://127.0.0.1:11434",
+    "phase_since": NOON + 4,
+    "phases": (PhaseRecord("admit", "ok", 12), PhaseRecord("ask", "error", 0)),
+    "rentals": (RENTAL,),
+    "legs": (Leg("step", "a-4", NOON + 5, claimed=True, stopping="cancelled"),),
+    "mode": "edit_gated",
+    "repo": "owner/name",
+    "parent_run_id": "another",
+    "stop_by": NOON + 6,
+    "score": 0.75,
+    "pause": Pause("p-1", NOON + 7, NOON + 9, NOON + 8, "token", started=True),
+    "pauses": 2,
+    "waited_ms": 4000,
+    "reported": ReportedWork(
+        3, (("c-1", "kubectl"), ("c-2", "")), ("s-1",), (OutputPlace("s-1", "stdout", 8192),)
+    ),
 }
 
 

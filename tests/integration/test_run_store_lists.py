@@ -163,3 +163,29 @@ def test_ids_of_one_millisecond_keep_their_order(run_store):
     ids = [run.run_id for run in listed(run_store, RunFilter(order="asc"), limit=2)]
     assert ids == [run.run_id for run in runs]
     assert all(earlier < later for earlier, later in pairwise(ids))
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        RunFilter(mode="edit_gated"),
+        RunFilter(repo="a/b"),
+        RunFilter(parent_run_id="parent", order="asc"),
+        RunFilter(mode="advice", repo="c/d", kinds=(RunKind.AGENT, RunKind.COMMAND)),
+    ],
+)
+def test_what_no_index_knows_is_searched_for(run_store, where):
+    runs = [
+        stored(
+            run_store,
+            at=NOON + turn * MINUTE,
+            kind=KINDS[turn % 3],
+            mode=("advice", "edit_gated")[turn % 2],
+            repo=("a/b", "c/d", None)[turn % 3],
+            parent_run_id="parent" if turn % 5 == 0 else None,
+        )
+        for turn in range(20)
+    ]
+    wanted = [run for run in runs if where.takes(run)]
+    assert wanted
+    assert listed(run_store, where, limit=2) == (wanted if where.order == "asc" else wanted[::-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 import pytest
 from tests.integration.boto3_tables import Boto3Tables
 from tests.integration.conftest import ROOT
+from tests.integration.metric_samples import sample
 from tests.integration.run_samples import (
     NOON,
     REQUEST,
@@ -19,26 +21,40 @@ from tests.integration.run_samples import (
     run_id_at,
     stored,
 )
+from tests.integration.test_run_store_approvals import approval
+from tests.integration.test_run_store_approvals import waiting as begun_to_wait
 
 from rune_common.adapters.dynamodb import (
     DynamoFailureWindow,
+    DynamoMetricsStore,
     DynamoRunStore,
     DynamoSettingsStore,
     DynamoTokenStore,
 )
+from rune_common.adapters.dynamodb_backend_models import DynamoBackendModels
+from rune_common.adapters.dynamodb_daily_rows import DynamoDailyRows
+from rune_common.adapters.dynamodb_open_runs import DynamoOpenRuns
 from rune_common.adapters.dynamodb_quotes import DynamoGpuQuotes
+from rune_common.adapters.dynamodb_rentals import DynamoRentedRuns
 from rune_common.adapters.dynamodb_spend import DynamoSpendLedger
 from rune_common.adapters.memory import MemoryBlobStore, MemorySealer
+from rune_common.adapters.model_servers import HttpModelServers
 from rune_common.domain.access import TokenRecord
+from rune_common.domain.addresses import AddressPolicy
+from rune_common.domain.artifacts import make_artifact
+from rune_common.domain.chains import ChainState, StepRecord
 from rune_common.domain.errors import RunChanged
 from rune_common.domain.finops import GpuQuote
-from rune_common.domain.ports import RunFilter
+from rune_common.domain.ports import FoldSnapshot, RunFilter
 from rune_common.domain.runs import RunKind, RunState
 from rune_common.domain.tenant_settings import TenantSettings
 from rune_common.usecases.simulate_finops import history
 
 ROW = re.compile(r"^\| (?P<name>[a-z_]+) \|.*\| (?P<reads>[\d.]+) \| (?P<writes>[\d.]+) \|[^|]*\|$")
 HOUR = 3_600_000
+SNAPSHOT = FoldSnapshot(500, "form", b"x" * 1_500)
+NO_SERVERS = HttpModelServers(AddressPolicy(allow_public=False))
+ROW_TEXT = "x" * 220
 
 
 def documented() -> dict[str, tuple[float, float]]:
@@ -92,6 +108,22 @@ class Patterns:
         (run,) = self.with_results(1)
         return lambda: self.store.result(run.tenant, run.run_id)
 
+    def fifty_steps(self):
+        steps = [
+            StepRecord(f"step-{number}", "holmes", (f"step-{number - 1}",) if number else ())
+            for number in range(50)
+        ]
+        return ChainState(tuple(steps), token="x" * 600)
+
+    def chain_state(self):
+        run, events = new_run(kind=RunKind.CHAIN)
+        self.store.create(run, REQUEST, events, chain=self.fifty_steps())
+        return lambda: self.store.chain(run.tenant, run.run_id)
+
+    def chain_step(self):
+        change = replace(change_of(self.running(), "a step ended"), chain=self.fifty_steps())
+        return lambda: self.store.commit(change)
+
     def results(self):
         ids = [run.run_id for run in self.with_results(10)]
         return lambda: self.store.results("default", ids)
@@ -114,6 +146,36 @@ class Patterns:
         keys = tuple(f"key-{number}" for number in range(40))
         change = change_of(self.running(), *(f"event {number}" for number in range(40)), keys=keys)
         return lambda: self.store.commit(change)
+
+    def append_keyed(self):
+        run = self.running()
+        change = replace(change_of(run, "one", keys=("key",)), claim=claim_for(run, operation="append"))
+        return lambda: self.store.commit(change)
+
+    def keep_claim(self):
+        run, _ = new_run()
+        return lambda: self.store.keep_claim(claim_for(run), now_ms=NOON)
+
+    def producers(self):
+        run = self.running()
+        keys = tuple(f"key-{number}" for number in range(40))
+        self.store.commit(change_of(run, *(f"event {number}" for number in range(40)), keys=keys))
+        return lambda: self.store.producers(run.tenant, run.run_id, keys)
+
+    def fold_snapshots(self):
+        runs = [self.running() for _ in range(10)]
+        for run in runs:
+            self.store.keep_snapshot(run, SNAPSHOT)
+        return lambda: self.store.snapshots("default", [run.run_id for run in runs])
+
+    def keep_snapshot(self):
+        run = self.running()
+        return lambda: self.store.keep_snapshot(run, SNAPSHOT)
+
+    def search(self):
+        for turn in range(60):
+            stored(self.store, at=NOON + turn, repo="needle" if turn == 0 else "hay")
+        return lambda: self.store.list("default", RunFilter(repo="needle"), limit=50)
 
     def change_state(self):
         run = stored(self.store)
@@ -192,22 +254,50 @@ class Patterns:
         change = replace(change_of(self.running(), "added"), artifacts=(self.artifact_of(),))
         return lambda: self.store.commit(change)
 
+    def waiting_run(self):
+        run = self.running()
+        found = tuple(approval(run, number, shown={"why": "x" * 600}) for number in (1, 2))
+        change = begun_to_wait(run, *found, conversation={"messages": [os.urandom(5_000).hex()]})
+        self.store.commit(change)
+        return change.after
+
+    def pause(self):
+        run = self.running()
+        change = begun_to_wait(run, approval(run), conversation={"messages": [os.urandom(1_000).hex()]})
+        return lambda: self.store.commit(change)
+
+    def approvals(self):
+        run = self.waiting_run()
+        return lambda: self.store.approvals(run.tenant, run.run_id)
+
+    def conversation(self):
+        run = self.waiting_run()
+        return lambda: self.store.conversation(run.tenant, run.run_id)
+
+    def decide(self):
+        run = self.waiting_run()
+        settled = replace(run.pause, settled_at=NOON)
+        change = change_of(run, "approved", "resumed", state=RunState.RUNNING, pause=settled)
+        return lambda: self.store.commit(replace(change, approvals=(approval(run),)))
+
     def metrics_known(self, days=1):
+        store = DynamoMetricsStore(self.store._table, self.store._client, retention_days=90)
         for day in range(days):
             events = [sample(name + 1, name % 20, day=day + 1) for name in range(20)]
-            self.metrics.add("default", f"run-{day}", events)
+            store.add("default", f"run-{day}", events)
+        return store
 
     def metrics_add(self):
-        self.metrics_known()
-        return lambda: self.metrics.add("default", "run-0", [sample(30 + n, n) for n in range(10)])
+        store = self.metrics_known()
+        return lambda: store.add("default", "run-0", [sample(30 + n, n) for n in range(10)])
 
     def metrics_days(self):
-        self.metrics_known(30)
-        return lambda: self.metrics.of_days("default", first="20260101", last="20260130")
+        store = self.metrics_known(30)
+        return lambda: store.of_days("default", first="20260101", last="20260130")
 
     def metrics_run(self):
-        self.metrics_known()
-        return lambda: self.metrics.of_run("default", "run-0")
+        store = self.metrics_known()
+        return lambda: store.of_run("default", "run-0")
 
     def events(self):
         run = self.running()
@@ -237,7 +327,6 @@ class Patterns:
     def failures_record(self):
         return lambda: self.failures.record("192.0.2.1", now_ms=NOON)
 
-
     def history(self):
         kinds = (RunKind.AGENT, RunKind.BENCHMARK)
         for turn in range(60):
@@ -261,6 +350,15 @@ class Patterns:
         ledger = self.ledger()
         return lambda: ledger.settle("default", "job-1", 1_000_000, "2026-11-24")
 
+    def rented_note(self):
+        rented = DynamoRentedRuns(self.store._table, self.store._client)
+        return lambda: rented.note("r", "default", expires_at=1_760_000_000)
+
+    def rented_tenant(self):
+        rented = DynamoRentedRuns(self.store._table, self.store._client)
+        rented.note("r", "default", expires_at=1_760_000_000)
+        return lambda: rented.tenant_of("r")
+
     def quotes(self):
         found = DynamoGpuQuotes(self.store._table, self.store._client)
         found.remember(GpuQuote("RTX 4090", 300_000, 400_000, 500_000, NOON))
@@ -272,6 +370,54 @@ class Patterns:
 
     def quote_remember(self):
         return self.quotes
+
+    def daily(self, runs, days=1):
+        """Daily rows of so many runs on each of these days."""
+        rows = DynamoDailyRows(self.store._table, self.store._client)
+        for day in range(days):
+            for number in range(runs):
+                rows.add(
+                    "default",
+                    "KPI",
+                    f"2026-{11 + day // 28}-{1 + day % 28:02d}",
+                    f"run-{day}-{number}",
+                    ROW_TEXT,
+                )
+        return rows
+
+    def daily_add(self):
+        rows = self.daily(runs=12)
+        return lambda: rows.add("default", "KPI", "2026-11-01", "run", ROW_TEXT)
+
+    def daily_open(self):
+        rows = self.daily(runs=0)
+        return lambda: rows.add("default", "KPI", "2026-11-01", "run", ROW_TEXT)
+
+    def daily_between(self):
+        rows = self.daily(runs=10, days=35)
+        return lambda: list(rows.between("default", "KPI", "2026-11-01", "2026-12-07"))
+
+    def open_runs(self):
+        self.sixty()
+        counter = DynamoOpenRuns(self.store._table, self.store._client)
+        return lambda: counter.open_runs("default")
+
+    def snapshots(self):
+        return DynamoBackendModels(self.store._table, self.store._client, NO_SERVERS, lambda: NOON)
+
+    def snapshot_read(self):
+        snapshots = self.snapshots()
+        snapshots.of("http://127.0.0.1:1")
+        return lambda: snapshots.of("http://127.0.0.1:1")
+
+    def snapshot_take(self):
+        snapshots = self.snapshots()
+        return lambda: snapshots.of("http://127.0.0.1:1")
+
+    def snapshot_renew(self):
+        snapshots = self.snapshots()
+        snapshots.of("http://127.0.0.1:1")
+        return lambda: snapshots.renew("http://127.0.0.1:1")
 
     def settings(self):
         """A store with settings in it, and those."""
@@ -287,7 +433,20 @@ class Patterns:
         return lambda: store.write("default", replace(stored, active_profile=None))
 
 
-HELPERS = {"ledger", "quotes", "settings", "running", "sixty", "with_results", "record", "artifact_of", "metrics_known"}
+HELPERS = {
+    "daily",
+    "snapshots",
+    "ledger",
+    "quotes",
+    "settings",
+    "running",
+    "sixty",
+    "with_results",
+    "fifty_steps",
+    "record",
+    "artifact_of",
+    "metrics_known",
+}
 NAMES = sorted(name for name in vars(Patterns) if not name.startswith("_") and name not in HELPERS)
 
 

@@ -1,4 +1,4 @@
-"""The Vast.ai adapter against the simulated provider, in all its dialects and with all its faults (jobs-api.md 6.1)."""
+"""The Vast.ai adapter against the simulated provider, in its dialects and with its faults (jobs-api.md 6.1)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rune_common.adapters.vastai import VastDialect, VastMarket
 from rune_common.adapters.vastai_http import VastHttp
 from rune_common.domain.gpu_market import (
     AmbiguousCreate,
+    KeyRefused,
     Launch,
     MarketRefused,
     MarketUnavailable,
@@ -34,17 +35,34 @@ PLENTY = tuple(SimOffer(1000 + n, n, "RTX 4090", 1, 24_564, 0.3 + n / 1000) for 
 class World:
     """One market and its account. `slept` are the pauses that the adapter asked for; none is made."""
 
-    def __init__(self, sim: VastSim, dialect: VastDialect = VastDialect(), **options: Any) -> None:
+    def __init__(self, sim: VastSim, dialect: VastDialect | None = None, **options: Any) -> None:
         self.sim, self.slept = sim, list[float]()
         given: dict[str, Any] = {"api_key": sim.api_key, "base_url": sim.url, "min_interval": 0.0} | options
         key, url = given.pop("api_key"), given.pop("base_url")
         self.http = VastHttp(url, key, timeout=2.0, sleep=self.slept.append, jitter=lambda: 1.0, **given)
-        self.market = VastMarket(self.http, dialect)
+        self.market = VastMarket(self.http, dialect or VastDialect())
 
     def running(self, **fields: Any) -> str:
         contract = self.market.create(RTX_4090, replace(LAUNCH, **fields))
         self.sim.clock.advance(60)
         return contract
+
+
+Open = Callable[..., World]
+"""A world over a simulator; keyword arguments are those of `World`."""
+
+
+@pytest.fixture
+def open_world() -> Iterator[Open]:
+    opened: list[World] = []
+
+    def build(sim: VastSim, *dialect: VastDialect, **options: Any) -> World:
+        opened.append(World(sim, *dialect, **options))
+        return opened[-1]
+
+    yield build
+    for each in opened:
+        each.http.close()
 
 
 @pytest.fixture
@@ -68,8 +86,8 @@ def open_sim(clock: Clock) -> Iterator[Callable[..., VastSim]]:
 
 
 @pytest.fixture
-def world(open_sim: Callable[..., VastSim]) -> World:
-    return World(open_sim())
+def world(open_sim: Callable[..., VastSim], open_world: Open) -> World:
+    return open_world(open_sim())
 
 
 def last_body(sim: VastSim, method: str, part: str) -> dict[str, Any]:
@@ -92,8 +110,10 @@ def test_a_search_asks_for_what_is_needed_and_reads_what_is_offered(world: World
     assert (body["order"], body["limit"], body["type"]) == ([["dph_total", "asc"]], 100, "on-demand")
 
 
-def test_traps_that_a_careless_provider_shows_are_not_chosen(open_sim: Callable[..., VastSim]) -> None:
-    world = World(open_sim(dialect=Dialect(filtering=False)))
+def test_traps_that_a_careless_provider_shows_are_not_chosen(
+    open_sim: Callable[..., VastSim], open_world: Open
+) -> None:
+    world = open_world(open_sim(dialect=Dialect(filtering=False)))
     every = {each.offer_id for each in world.market.search(QUERY)}
     chosen = {each.offer_id for each in choices(world.market.search(QUERY), QUERY, "m")}
     assert every >= set(range(7100201, 7100209))
@@ -101,26 +121,28 @@ def test_traps_that_a_careless_provider_shows_are_not_chosen(open_sim: Callable[
     assert 7100208 in chosen
 
 
-def test_a_provider_that_counts_in_gb_is_understood(open_sim: Callable[..., VastSim]) -> None:
-    world = World(open_sim(dialect=Dialect(filtering=False, gb_units=True)))
+def test_a_provider_that_counts_in_gb_is_understood(
+    open_sim: Callable[..., VastSim], open_world: Open
+) -> None:
+    world = open_world(open_sim(dialect=Dialect(filtering=False, gb_units=True)))
     assert choices(world.market.search(QUERY), QUERY, "m")[0].offer_id == 7100103
-    asking = World(world.sim, VastDialect(ram_unit="gb"))
+    asking = open_world(world.sim, VastDialect(ram_unit="gb"))
     asking.market.search(QUERY)
     assert last_body(world.sim, "POST", "bundles")["gpu_total_ram"] == {"gte": 20_000 / 1024}
 
 
-def test_the_search_type_is_a_setting(open_sim: Callable[..., VastSim]) -> None:
+def test_the_search_type_is_a_setting(open_sim: Callable[..., VastSim], open_world: Open) -> None:
     sim = open_sim(dialect=Dialect(search_types=("ondemand",)))
-    assert World(sim, VastDialect(search_type="ondemand")).market.search(QUERY)
+    assert open_world(sim, VastDialect(search_type="ondemand")).market.search(QUERY)
     with pytest.raises(MarketRefused):
-        World(sim).market.search(QUERY)
+        open_world(sim).market.search(QUERY)
 
 
 @pytest.mark.parametrize("form", ["object", "string"])
 def test_an_instance_is_launched_with_port_and_variables_in_either_form(
-    open_sim: Callable[..., VastSim], form: str
+    open_sim: Callable[..., VastSim], open_world: Open, form: str
 ) -> None:
-    world = World(open_sim(dialect=Dialect(env_forms=(form,))), VastDialect(env_format=form))
+    world = open_world(open_sim(dialect=Dialect(env_forms=(form,))), VastDialect(env_format=form))
     contract = world.running()
     body = last_body(world.sim, "PUT", "asks")
     assert (body["label"], body["disk"], body["cancel_unavail"]) == (LAUNCH.label, 40, True)
@@ -154,8 +176,8 @@ def test_an_instance_whose_port_is_missing_has_no_address(world: World) -> None:
 
 
 @pytest.mark.parametrize("gone", [404, 410])
-def test_an_offer_that_is_gone_says_so(open_sim: Callable[..., VastSim], gone: int) -> None:
-    world = World(open_sim(dialect=Dialect(gone_status=gone)))
+def test_an_offer_that_is_gone_says_so(open_sim: Callable[..., VastSim], open_world: Open, gone: int) -> None:
+    world = open_world(open_sim(dialect=Dialect(gone_status=gone)))
     with pytest.raises(OfferGone):
         world.market.create(99, LAUNCH)
 
@@ -209,7 +231,9 @@ def test_an_account_without_credit_is_refused(world: World) -> None:
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 @pytest.mark.parametrize("call", ["search", "get", "list_owned", "destroy"])
-def test_calls_that_may_be_repeated_are_repeated_with_longer_pauses(world: World, call: str, status: int) -> None:
+def test_calls_that_may_be_repeated_are_repeated_with_longer_pauses(
+    world: World, call: str, status: int
+) -> None:
     contract = world.running()
     calls: dict[str, Callable[[], object]] = {
         "search": lambda: world.market.search(QUERY),
@@ -236,17 +260,19 @@ def test_an_answer_that_is_none_is_no_answer(world: World, call: str, kind: str)
         )()
 
 
-def test_a_wrong_key_is_refused_and_never_shown(open_sim: Callable[..., VastSim]) -> None:
-    world = World(open_sim(), api_key="not-the-key-of-this-account")
-    with pytest.raises(MarketRefused) as caught:
+def test_a_wrong_key_is_refused_and_never_shown(open_sim: Callable[..., VastSim], open_world: Open) -> None:
+    world = open_world(open_sim(), api_key="not-the-key-of-this-account")
+    with pytest.raises(KeyRefused) as caught:
         world.market.search(QUERY)
     assert "not-the-key" not in str(caught.value) + repr(world.http.__dict__.get("_client"))
 
 
 @pytest.mark.parametrize("version", ["v0", "v1"])
-def test_the_list_is_followed_to_its_end(open_sim: Callable[..., VastSim], version: str) -> None:
+def test_the_list_is_followed_to_its_end(
+    open_sim: Callable[..., VastSim], open_world: Open, version: str
+) -> None:
     sim = open_sim(offers=PLENTY, dialect=Dialect(list_versions=(version,)))
-    world = World(sim, VastDialect(list_api=version))
+    world = open_world(sim, VastDialect(list_api=version))
     made = [world.market.create(each.id, LAUNCH) for each in PLENTY[:30]]
     foreign = sim.add_foreign_instance("somebody else's")
     found = world.market.list_owned()
@@ -256,9 +282,9 @@ def test_the_list_is_followed_to_its_end(open_sim: Callable[..., VastSim], versi
 
 @pytest.mark.parametrize("status", [200, 404])
 def test_an_instance_that_is_gone_is_none_and_destroying_it_no_error(
-    open_sim: Callable[..., VastSim], status: int
+    open_sim: Callable[..., VastSim], open_world: Open, status: int
 ) -> None:
-    world = World(open_sim(dialect=Dialect(absent_status=status)))
+    world = open_world(open_sim(dialect=Dialect(absent_status=status)))
     contract = world.running()
     world.market.destroy(contract)
     assert world.market.get(contract) is None
@@ -282,9 +308,11 @@ def test_a_label_can_be_set_afterwards(world: World) -> None:
     assert instance.label == "rune/x"
 
 
-def test_calls_of_one_endpoint_keep_their_distance_and_others_do_not_wait(open_sim: Callable[..., VastSim]) -> None:
+def test_calls_of_one_endpoint_keep_their_distance_and_others_do_not_wait(
+    open_sim: Callable[..., VastSim], open_world: Open
+) -> None:
     now = [100.0]
-    world = World(open_sim(), min_interval=1.5, monotonic=lambda: now[0])
+    world = open_world(open_sim(), min_interval=1.5, monotonic=lambda: now[0])
     world.market.search(QUERY)
     world.market.get("27000001")
     world.market.get("27000002")

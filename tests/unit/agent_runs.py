@@ -45,6 +45,25 @@ class Executions:
         return [run_id for run_id, _ in self.started]
 
 
+@dataclass
+class Answers:
+    """Answers of waiting tasks; `known` False: their tokens mean nothing any more."""
+
+    given: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    known: bool = True
+
+    def succeed(self, task_token: str, output: Mapping[str, Any]) -> bool:
+        self.given.append((task_token, output))
+        return self.known
+
+    def fail(self, task_token: str, error: str, cause: str = "") -> bool:
+        self.given.append((task_token, {"error": error}))
+        return self.known
+
+    def heartbeat(self, task_token: str) -> bool:
+        return self.known
+
+
 def queued(
     store: MemoryRunStore,
     run_id: str,

@@ -14,12 +14,12 @@ from rune_common.adapters.ed25519 import Ed25519Signer, ed25519_verify
 from rune_common.domain.artifact_events import artifact_added
 from rune_common.domain.artifacts import make_artifact
 from rune_common.domain.chain import genesis
+from rune_common.domain.events import EventDraft, EventUsage, append_event
 from rune_common.domain.evidence.bundle import Built, build_bundle
 from rune_common.domain.evidence.collector import NamedArtifact
 from rune_common.domain.evidence.keys import EvidenceKey
 from rune_common.domain.evidence.report import Report, TrustedKeys
 from rune_common.domain.evidence.verify import verify_bundle
-from rune_common.domain.events import EventDraft, EventUsage, append_event
 from rune_common.domain.redaction import Redactor
 from rune_common.domain.runs import LogHead
 
@@ -93,7 +93,9 @@ def full_run(*, tenant: str = "default", run_id: str = "run-1", seed: int = 0) -
             ),
             *_governance(),
             *_findings(),
-            EventDraft("step_completed", {"step_id": "main", "state": "succeeded", "exit_code": 0, **digests}),
+            EventDraft(
+                "step_completed", {"step_id": "main", "state": "succeeded", "exit_code": 0, **digests}
+            ),
             EventDraft("narrative", {"message_id": "m", "text": "All is well. ü 𝄞", "final": True}),
             EventDraft("run_completed", ENDED),
         ],

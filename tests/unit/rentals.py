@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from tests.unit.agent_runs import REDACTOR, Time, changed, log, queued, stored
+
 from rune_common.adapters.memory import MemoryRunStore
 from rune_common.adapters.memory_market import MemoryMarket
+from rune_common.adapters.memory_quotes import MemoryGpuQuotes
 from rune_common.adapters.memory_rentals import MemoryRentedRuns
 from rune_common.adapters.memory_spend import MemorySpendLedger
 from rune_common.domain.addresses import AddressPolicy
@@ -18,7 +21,6 @@ from rune_common.domain.spend import SpendLimits, spend_day
 from rune_common.usecases.acquire_backend import acquire_backend
 from rune_common.usecases.renting import RentPorts, Step
 from rune_common.usecases.teardown_backend import TeardownStep, teardown_backend
-from tests.unit.agent_runs import REDACTOR, Time, changed, log, queued, stored
 
 NOON = 1_760_000_000_000
 DEPLOYMENT = "local-0123456789abcdef"
@@ -45,10 +47,13 @@ TERMS: dict[str, Any] = {
 class Rented:
     """One run of a kind that rents. `step` and `finish` call what the state machine calls."""
 
-    def __init__(self, kind: RunKind = RunKind.BENCHMARK, *, model: str = "llama3.1:8b", **terms: Any) -> None:
+    def __init__(
+        self, kind: RunKind = RunKind.BENCHMARK, *, model: str = "llama3.1:8b", **terms: Any
+    ) -> None:
         self.time = Time(NOON)
         self.store = MemoryRunStore()
         self.market = MemoryMarket(OFFERS, clock=self.time)
+        self.quotes = MemoryGpuQuotes()
         self.ledger, self.rented = MemorySpendLedger(), MemoryRentedRuns()
         self.ports = RentPorts(
             runs=self.store,
@@ -60,6 +65,7 @@ class Rented:
             redactor=REDACTOR,
             deployment_id=DEPLOYMENT,
             limits=SpendLimits.of_usd(5.0, 25.0),
+            quotes=self.quotes,
         )
         self.document = {
             "rental": {**TERMS, **terms},

@@ -53,9 +53,7 @@ def answer(text: str) -> DriverSuccess:
     usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "llm_calls": 1}
     metadata = {"agent_version": "0.45.0", "warnings": ["no_cluster_access"]}
     telemetry = {"tokens": {"output": 5, "total": 15}}
-    return DriverSuccess(
-        {"answer": text, "token_usage": usage, "metadata": metadata, "telemetry": telemetry}
-    )
+    return DriverSuccess({"answer": text, "token_usage": usage, "metadata": metadata, "telemetry": telemetry})
 
 
 class Folders:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.rentals import DEPLOYMENT, NOON, Rented
+from tests.unit.rentals import DEPLOYMENT, NOON, OFFERS, Rented
 
 from rune_common.domain.errors import RunCancelled, RunFailure
-from rune_common.domain.gpu_market import AmbiguousCreate, MarketRefused, MarketUnavailable, StaleQuote
+from rune_common.domain.gpu_market import (
+    AmbiguousCreate,
+    KeyRefused,
+    MarketRefused,
+    MarketUnavailable,
+    StaleQuote,
+)
 from rune_common.domain.labels import parse_label
 from rune_common.domain.money import micro_usd
 from rune_common.domain.rentals import RentalState
@@ -225,6 +231,12 @@ def test_a_provider_that_refuses_ends_the_job():
     assert refusal(world) == ("INSTANCE_FAILED", "the provider refused to create an instance")
 
 
+def test_a_key_that_is_not_taken_is_no_configuration():
+    world = Rented()
+    world.market.before = Fault("search", KeyRefused(), times=9)
+    assert refusal(world) == ("INSTANCE_FAILED", "provider is not configured")
+
+
 def test_without_a_fitting_offer_the_job_fails_and_nothing_stays_set_aside():
     world = Rented(vram_mb=200_000)
     assert refusal(world) == ("NO_OFFER", "no offer matches the request")
@@ -281,3 +293,15 @@ def test_an_instance_without_a_model_gets_the_largest_that_fits():
     world = Rented(RunKind.LLM_INSTANCE, model="")
     world.acquire()
     assert world.run.model == "llama3.1:8b"
+
+
+def test_what_was_offered_is_remembered_for_simulations():
+    world = Rented()
+    offers = [
+        replace(OFFERS[0], gpu_name="RTX 4090", dph=dph, gpus=gpus, offer_id=n)
+        for n, (dph, gpus) in enumerate([(0.3, 1), (0.5, 1), (0.9, 2)], 1)
+    ]
+    world.market.offers = offers
+    world.acquire()
+    quote = world.quotes.latest("rtx4090")
+    assert (quote.low, quote.high, quote.seen_at) == (300_000, 500_000, NOON)

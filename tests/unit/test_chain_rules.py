@@ -52,12 +52,15 @@ def test_a_chain_survives_its_document() -> None:
         ((step("a", question=""),), ("steps.0.question_template", "too_short")),
         ((step("a", question="x" * 100_001),), ("steps.0.question_template", "too_long")),
         ((step("a", question="{nobody}"),), ("steps.0.question_template", "unknown_placeholder")),
-        ((step("a"), step("b", "a"), step("c", "b", question="{a}")), ("steps.2.question_template", "unknown_placeholder")),
+        (
+            (step("a"), step("b", "a"), step("c", "b", question="{a}")),
+            ("steps.2.question_template", "unknown_placeholder"),
+        ),
         ((step("a", question="{a.b}"),), ("steps.0.question_template", "format")),
         ((step("a", question="{0}"),), ("steps.0.question_template", "format")),
         ((step("a", question="open {"),), ("steps.0.question_template", "format")),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_named_by_its_field(steps: tuple[ChainStep, ...], problem: tuple[str, str]) -> None:
     assert problems(*steps) == [problem]
 

@@ -68,7 +68,10 @@ def test_a_late_success_after_a_stop_releases_nothing() -> None:
 
 def test_closing_fails_what_runs_and_skips_what_waits() -> None:
     state = close(start_step(chain(("a", ""), ("b", "a")), "a", now_ms=NOW), "cancelled", now_ms=NOW)
-    assert step_results(state, {}) == {"a": {"status": "failed", "error": "cancelled"}, "b": {"status": "skipped"}}
+    assert step_results(state, {}) == {
+        "a": {"status": "failed", "error": "cancelled"},
+        "b": {"status": "skipped"},
+    }
 
 
 def test_overall_words() -> None:

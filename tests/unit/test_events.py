@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from rune_common.domain.events import (
     EventDraft,
     EventUsage,
     LogClosed,
+    Redacted,
     append_event,
     epoch_ms,
     timestamp,
@@ -139,7 +141,7 @@ def test_an_unknown_type_is_refused() -> None:
 
 def test_a_redactor_that_fails_lets_nothing_through() -> None:
     class Broken:
-        def value(self, value: object) -> tuple[object, list[object]]:
+        def value(self, value: Any) -> tuple[Any, Sequence[Redacted]]:
             raise RuntimeError("broken")
 
     with pytest.raises(RuntimeError):

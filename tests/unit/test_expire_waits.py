@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.agent_runs import REDACTOR, START, Executions, changed, log, queued, running, stored
+from tests.unit.agent_runs import REDACTOR, START, Answers, Executions, changed, log, queued, running, stored
 
 from rune_common.adapters.memory import MemoryRunStore
 from rune_common.domain.runs import RunState
@@ -27,6 +27,7 @@ def sweep(store: MemoryRunStore, executions: Executions, *, after: int, most: in
     return expire_waits(
         runs=store,
         executions=executions,
+        callbacks=Answers(),
         clock=lambda: START + after,
         redactor=REDACTOR,
         owner="me",

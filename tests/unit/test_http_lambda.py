@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import importlib.util
 import json
 import logging
+import runpy
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,11 +139,7 @@ def test_seeded_tokens_leave_the_environment_and_are_known_to_the_services(servi
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_each_function_is_an_entry_over_its_own_router(endpoint, monkeypatch):
     given = []
-    monkeypatch.setattr(lambda_entry, "http_function", lambda *routers: given.extend(routers))
-    spec = importlib.util.spec_from_file_location(
-        f"functions.{endpoint}", ROOT / "functions" / endpoint / "app.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    for entry in ("http_function", "serve"):
+        monkeypatch.setattr(lambda_entry, entry, lambda *routers: given.extend(routers))
+    runpy.run_path(str(ROOT / "functions" / endpoint / "app.py"), run_name="__main__")
     assert given == [ROUTERS[endpoint]]

@@ -34,9 +34,7 @@ def append(services, run_id, *messages, end=False, tenant="default"):
     def decide(run):
         return Proposal(replace(run, state=RunState.SUCCEEDED) if end else run, drafts)
 
-    change_run(
-        tenant, run_id, decide, runs=services.runs, clock=services.clock, redactor=services.redactor
-    )
+    change_run(tenant, run_id, decide, runs=services.runs, clock=services.clock, redactor=services.redactor)
 
 
 def last_of(services, run_id):
@@ -48,9 +46,7 @@ def parsed(text):
     """The frames of a stream: comments as text, everything else as a dict of its fields."""
     blocks = text.removesuffix("\n\n").split("\n\n")
     return [
-        block
-        if block.startswith(":")
-        else dict(line.split(": ", 1) for line in block.splitlines())
+        block if block.startswith(":") else dict(line.split(": ", 1) for line in block.splitlines())
         for block in blocks
     ]
 

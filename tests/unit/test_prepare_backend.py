@@ -11,9 +11,11 @@ from tests.unit.agent_runs import REDACTOR, Time, changed, log, queued, stored
 
 from rune_common.adapters.memory import MemoryRunStore
 from rune_common.domain.errors import RunCancelled, RunFailure, Unavailable
-from rune_common.domain.ports import ModelAbilities, ModelServer
+from rune_common.domain.model_pulls import PullProgress
+from rune_common.domain.ports import ListedModels, ModelAbilities, ModelServer
 from rune_common.domain.runs import RunState
-from rune_common.usecases.prepare_backend import READY_SECONDS, PreparePorts, prepare_backend
+from rune_common.usecases.prepare_backend import PreparePorts, prepare_backend
+from rune_common.usecases.wait_ready import READY_SECONDS
 
 URL = "http://127.0.0.1:11434"
 
@@ -44,6 +46,12 @@ class Server:
         if not self.answers:
             raise Unavailable("no answer")
         return model in self.models
+
+    def list_models(self) -> ListedModels:
+        raise AssertionError("nobody asked for a list")
+
+    def pull(self, model: str, *, progress: Callable[[PullProgress], None], stop: Callable[[], bool]) -> bool:
+        raise AssertionError("a supplied server's models are its owner's")
 
     def abilities(self, model: str) -> ModelAbilities:
         return self.abilities_

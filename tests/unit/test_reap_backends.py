@@ -87,7 +87,13 @@ def test_an_instance_of_an_unknown_job_is_destroyed_once_it_is_old(world):
 def test_what_is_not_ours_is_never_touched(world):
     others = [
         world.market.add_foreign(label, started_at=0)
-        for label in (None, "", "rune/x", f"rune/other-deployment/r/{NOON // 1000 - 9999}", f"x rune/{DEPLOYMENT}/r/1")
+        for label in (
+            None,
+            "",
+            "rune/x",
+            f"rune/other-deployment/r/{NOON // 1000 - 9999}",
+            f"x rune/{DEPLOYMENT}/r/1",
+        )
     ]
     end(world, RunState.FAILED, teardown=False)
     world.time.sleep(86_400)

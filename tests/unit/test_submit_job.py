@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -10,8 +11,10 @@ import pytest
 from rune_common.adapters.kubeconfig_yaml import YamlKubeconfigs
 from rune_common.adapters.lazy_redactor import LazyRedactor
 from rune_common.adapters.memory import MemoryBlobStore, MemoryRunStore
+from rune_common.adapters.memory_spend import MemorySpendLedger
 from rune_common.domain.access import Principal
 from rune_common.domain.addresses import AddressPolicy
+from rune_common.domain.canonical import canonical_json
 from rune_common.domain.chain import verify_chain
 from rune_common.domain.errors import (
     BackendNotAllowed,
@@ -19,12 +22,11 @@ from rune_common.domain.errors import (
     IdempotencyKeyTaken,
     Unavailable,
 )
-from rune_common.adapters.memory_spend import MemorySpendLedger
 from rune_common.domain.job_requests import WorkRequest
 from rune_common.domain.runs import RunKind, RunState
-from rune_common.usecases.read_job import read_job
 from rune_common.domain.setting_keys import BUILT_IN
 from rune_common.usecases.plan_job import JobRules
+from rune_common.usecases.read_job import read_job
 from rune_common.usecases.submit_job import DAY_MS, Submission, submit_job
 
 NOW = 1_760_000_000_000
@@ -64,7 +66,18 @@ class World:
         self.kubeconfigs = YamlKubeconfigs()
         self.ids = iter(f"run-{n}" for n in range(100))
 
-    def submit(self, asked=ASKED, *, key=None, body="h1", rules=RULES, defaults=DEFAULTS, caller=CALLER, resolve=None, now=NOW):
+    def submit(
+        self,
+        asked=ASKED,
+        *,
+        key=None,
+        body="h1",
+        rules=RULES,
+        defaults=DEFAULTS,
+        caller=CALLER,
+        resolve=None,
+        now=NOW,
+    ):
         return submit_job(
             Submission(asked.kind, asked, body, key),
             caller,
@@ -101,7 +114,8 @@ def test_the_first_event_tells_the_request_its_hash_and_the_version(world):
     first = world.events()[0].document()
     assert first["type"] == "run_queued"
     payload = first["payload"]
-    assert (payload["request_sha256"], payload["product_version"]) == ("h1", "1.2.3")
+    digest = hashlib.sha256(canonical_json(payload["request"])).hexdigest()
+    assert (payload["request_sha256"], payload["product_version"]) == (digest, "1.2.3")
     assert payload["span"] == {"name": "job.queued", "status": "ok", "labels": {"kind": "agentic-agent"}}
     assert payload["request"] == world.runs.request("default", "run-0").document
     assert payload["request"]["requested_agent"] == "sre:holmes"
@@ -200,7 +214,7 @@ class Raced(MemoryRunStore):
 
     winner = None
 
-    def create(self, run, request, events, *, claim=None, max_active=None):
+    def create(self, run, request, events, *, claim=None, max_active=None, chain=None):
         if self.winner and claim:
             super().create(replace(run, run_id="winner"), request, [], claim=replace(claim, run_id="winner"))
         if claim:

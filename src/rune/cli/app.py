@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rune.cli import options
-from rune.cli.commands import agent, costs, jobs, models, serve, setup
+from rune.cli.commands import agent, chain, costs, evidence, insight, jobs, models, runs, serve, setup
 from rune.cli.invocation import current
 
 app = typer.Typer(
@@ -78,12 +78,17 @@ def root(
 
 
 app.command("run-agentic-agent")(agent.run_agentic_agent)
+app.command("run-chain")(chain.run_chain)
 app.command("vastai-list-models")(models.list_vastai_models)
 app.command("ollama-list-models")(models.list_llm_models)
 app.command("llm-list-models")(models.list_llm_models)
+app.command("kpi")(insight.show_kpi)
+app.command("models")(insight.list_ranked_models)
 app.command("estimate")(costs.estimate)
 app.command("simulate")(costs.simulate)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(runs.app, name="runs")
+app.add_typer(evidence.app, name="evidence")
 app.command("serve")(serve.serve)
 app.command("info")(setup.info)
 app.command("init")(setup.init)

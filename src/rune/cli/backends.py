@@ -12,12 +12,14 @@ from rune.cli.invocation import Invocation
 from rune.cli.masking import RequestLog
 from rune.cli.product_errors import product_errors
 from rune.cli.surroundings import LocalJobs
+from rune_common.domain.jobs import KIND_WORDS
+from rune_common.domain.runs import RunKind
 
 HTTP, LOCAL = "http", "local"
 
 
 class JobsBackend(Protocol):
-    """Submit, watch and cancel agent jobs. `poll_seconds` is how often it is worth looking.
+    """Submit, watch and cancel jobs of one kind. `poll_seconds` is how often it is worth looking.
 
     After `cancel` every further call ends within `within` seconds of it.
     """
@@ -33,16 +35,16 @@ class JobsBackend(Protocol):
 
 
 class HttpBackend:
-    """Jobs of kind `agentic-agent` on a server."""
+    """Jobs of one kind on a server."""
 
     poll_seconds = 2.0
 
-    def __init__(self, client: JobsClient) -> None:
-        self._client = client
+    def __init__(self, client: JobsClient, kind: RunKind) -> None:
+        self._client, self._kind = client, kind
 
     def submit(self, document: dict[str, Any], kubeconfig: str | None, idempotency_key: str | None) -> str:
         body = document if kubeconfig is None else {**document, "kubeconfig": kubeconfig}
-        return self._client.submit("agentic-agent", body, idempotency_key)
+        return self._client.submit(KIND_WORDS[self._kind], body, idempotency_key)
 
     def job(self, job_id: str) -> dict[str, Any]:
         return self._client.job(job_id)
@@ -60,12 +62,12 @@ class LocalBackend:
 
     poll_seconds = 0.5
 
-    def __init__(self, session: LocalJobs) -> None:
-        self._session = session
+    def __init__(self, session: LocalJobs, kind: RunKind) -> None:
+        self._session, self._kind = session, kind
 
     def submit(self, document: dict[str, Any], kubeconfig: str | None, idempotency_key: str | None) -> str:
         with product_errors():
-            return self._session.submit(document, kubeconfig, idempotency_key)
+            return self._session.submit(document, kubeconfig, idempotency_key, kind=self._kind)
 
     def job(self, job_id: str) -> dict[str, Any]:
         with product_errors():
@@ -102,14 +104,14 @@ def open_client(invocation: Invocation) -> Iterator[JobsClient]:
 
 
 @contextmanager
-def open_backend(invocation: Invocation) -> Iterator[JobsBackend]:
-    """The configured backend. The local one is taken down at the end, whatever happened."""
+def open_backend(invocation: Invocation, kind: RunKind = RunKind.AGENT) -> Iterator[JobsBackend]:
+    """The configured backend for jobs of a kind. The local one is taken down at the end, whatever happened."""
     if invocation.configuration.text("backend") == HTTP:
         with open_client(invocation) as client:
-            yield HttpBackend(client)
+            yield HttpBackend(client, kind)
         return
     with product_errors(), invocation.surroundings.open_local(invocation.surroundings.environ) as session:
-        yield LocalBackend(session)
+        yield LocalBackend(session, kind)
 
 
 @contextmanager

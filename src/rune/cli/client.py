@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -16,15 +16,24 @@ import httpx
 from rune.cli.failures import CliFailure, UsageProblem
 from rune.cli.masking import RequestLog
 from rune.cli.printing import without_credentials
+from rune.cli.refusals import refusal
+from rune.cli.sse import END, Frame, frames
 
 REQUEST_TIMEOUT = 20.0
 RETRY_SECONDS = 60.0
 FIRST_DELAY, LONGEST_DELAY = 0.5, 8.0
 EVENT_PAGE = 5_000
+TRACE_SILENCE = 10.0
+"""A trace is never silent for 5 s; after this long its connection is lost."""
+
 T = TypeVar("T")
 
 
 BAD_ANSWER = "the server's answer does not have the expected form; is this a Rune server?"
+
+
+class ConnectionLost(Exception):
+    """A stream broke, or could not be opened, and may be taken up again; the text completes "the server"."""
 
 
 def _nothing(_text: str) -> None:
@@ -116,6 +125,40 @@ class JobsClient:
             cursor = following if isinstance(following, int) and following > cursor else None
         return found
 
+    def trace(self, job_id: str, known: str) -> Iterator[Frame]:
+        """GET /v1/runs/{id}/trace, after the event that is known already. Its last frame is `end`, if it ends.
+
+        Raises ConnectionLost when it may be tried again.
+        """
+        path = f"/v1/runs/{quote(job_id, safe='')}/trace"
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": known} if known else {})
+        started = self._monotonic()
+        try:
+            with self._http.stream("GET", path, headers=headers, timeout=TRACE_SILENCE) as answer:
+                elapsed = self._monotonic() - started
+                self._log.received(answer.status_code, elapsed, answer.headers.get("X-Request-Id", ""))
+                if answer.status_code == 429 or answer.status_code >= 500:
+                    raise ConnectionLost(f"answered {answer.status_code}")
+                if not answer.is_success:
+                    answer.read()
+                    raise refusal(answer)
+                yield from [END] if answer.status_code == 204 else frames(answer.iter_bytes())
+        except httpx.TransportError as exc:
+            self._log.failed(f"{type(exc).__name__}: {exc}")
+            raise ConnectionLost(
+                "timed out" if isinstance(exc, httpx.TimeoutException) else "cannot be reached"
+            ) from exc
+
+    def artifacts(self, job_id: str) -> list[dict[str, Any]]:
+        """GET /v1/runs/{id}/artifacts: the job's files, oldest first (jobs-api.md 10)."""
+        found = self._call("GET", f"/v1/runs/{quote(job_id, safe='')}/artifacts")
+        return _field(found, "artifacts", list)
+
+    def artifact(self, job_id: str, artifact_id: str, out: IO[bytes]) -> None:
+        """Write one of the job's files."""
+        place = f"v1/runs/{quote(job_id, safe='')}/artifacts/{quote(artifact_id, safe='')}"
+        self.download(f"{str(self._http.base_url).rstrip('/')}/{place}", out)
+
     def catalog(self) -> dict[str, Any]:
         """GET /v1/catalog/vastai-models: `{models}`."""
         return self._call("GET", "/v1/catalog/vastai-models")
@@ -132,6 +175,48 @@ class JobsClient:
     def simulate(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """GET /v1/finops/simulate: what runs will cost (jobs-api.md 7.2)."""
         return self._call("GET", "/v1/finops/simulate", query=request)
+
+    def kpi(self, **query: str | int | None) -> dict[str, Any]:
+        """GET /api/v1/runtime/kpi (runs-api.md 8)."""
+        return self._call("GET", "/api/v1/runtime/kpi", query=query)
+
+    def model_catalog(self, **query: str | int | None) -> dict[str, Any]:
+        """GET /api/v1/models/catalog (runs-api.md 10)."""
+        return self._call("GET", "/api/v1/models/catalog", query=query)
+
+    def evidence(self, run_id: str, **query: str | int | None) -> dict[str, Any]:
+        """GET /api/v1/runs/{id}/evidence as a link: `{run_id, at_sequence, download}` (runs-api.md 7.1)."""
+        place = f"/api/v1/runs/{quote(run_id, safe='')}/evidence"
+        return self._call("GET", place, query={**query, "delivery": "link"})
+
+    def download(self, url: str, out: IO[bytes]) -> None:
+        """Write what a link leads to; another server than this one is not shown the token."""
+        there, here = httpx.URL(url), self._http.base_url
+        own = (there.scheme, there.host, there.port) == (here.scheme, here.host, here.port)
+        try:
+            with (
+                self._http.stream("GET", url)
+                if own
+                else httpx.stream("GET", url, timeout=REQUEST_TIMEOUT) as got
+            ):
+                if not got.is_success:
+                    raise CliFailure(f"the download answered {got.status_code}", code="download_failed")
+                for chunk in got.iter_bytes():
+                    out.write(chunk)
+        except httpx.TransportError as exc:
+            raise CliFailure("the download broke off", code="download_failed") from exc
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str | int | None] | None = None,
+    ) -> dict[str, Any]:
+        """One call of another API of the same server; a POST has an idempotency key."""
+        headers = {"Idempotency-Key": str(uuid4())} if method == "POST" else None
+        return self._call(method, path, body=body, query=query, headers=headers)
 
     def _call(
         self,
@@ -177,7 +262,7 @@ class JobsClient:
 
     def _given_up(self, answer: httpx.Response | None, problem: str) -> CliFailure:
         if answer is not None:
-            return _refusal(answer)
+            return refusal(answer)
         hint = "is it running? `rune serve` starts one, --api-base-url names another"
         return CliFailure(f"the server at {self._address} {problem}", code="server_unreachable", hint=hint)
 
@@ -193,7 +278,7 @@ def _content(answer: httpx.Response, notice: Callable[[str], None]) -> dict[str,
             "the server redirects; give its final address with --api-base-url", code="redirected"
         )
     if not answer.is_success:
-        raise _refusal(answer)
+        raise refusal(answer)
     ignored = answer.headers.get("Rune-Ignored-Fields", "")
     if ignored:
         notice(f"warning: the server ignored {ignored}")
@@ -211,29 +296,3 @@ def _field(content: Mapping[str, Any], name: str, kind: type[T]) -> T:
     if not isinstance(found, kind):
         raise CliFailure(BAD_ANSWER, code="bad_answer")
     return found
-
-
-HINTS = {
-    "unauthorized": "set RUNE_API_TOKEN to a token of this server and --api-tenant to its tenant",
-    "auth_locked_out": "too many wrong tokens came from this address; wait a minute",
-    "provider_not_configured": "name a model server with --backend-url",
-}
-
-
-def _refusal(answer: httpx.Response) -> CliFailure:
-    """The server's own words (jobs-api.md 1.2), with every field that did not fit."""
-    try:
-        body = answer.json()
-    except ValueError:
-        body = None
-    body = body if isinstance(body, dict) else {}
-    text = body.get("error") if isinstance(body.get("error"), str) else ""
-    details = body.get("details") if isinstance(body.get("details"), list) else []
-    fields = [f"{d.get('field')} {d.get('message')}" for d in details or [] if isinstance(d, dict)]
-    message = (
-        f"the server refused ({answer.status_code}): {text or answer.reason_phrase or 'no reason given'}"
-    )
-    if len(fields) > 1:
-        message += f" ({'; '.join(fields)})"
-    code = str(body.get("code") or f"http_{answer.status_code}")
-    return CliFailure(message, code=code, hint=HINTS.get(code, ""))

@@ -1,32 +1,45 @@
-"""Following a job's events to its end (`jobs logs`, jobs-api.md 15)."""
+"""Following a job's events to its end (`jobs logs`, jobs-api.md 9.1, 15)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterator
 from typing import Any
 
-from rune.cli.client import JobsClient
-from rune.cli.job_view import TERMINAL_EVENTS, EventView, JobView
+from rune.cli.client import FIRST_DELAY, LONGEST_DELAY, RETRY_SECONDS, ConnectionLost, JobsClient
+from rune.cli.failures import CliFailure
+from rune.cli.sse import Frame
+from rune.cli.surroundings import Surroundings
 
 
-def followed_events(
-    client: JobsClient, job_id: str, sleep: Callable[[float], None], poll_seconds: float
-) -> Iterator[dict[str, Any]]:
-    """Every event once and in order, until the terminal one. Asks only for what it has not seen, so a lost
-    connection costs nothing but time (the client tries again for 60 s)."""
-    after, ended = 0, False
+def followed_events(client: JobsClient, job_id: str, surroundings: Surroundings) -> Iterator[dict[str, Any]]:
+    """Every event once and in order, until the job's end. A lost connection is taken up where it broke.
+
+    Raises CliFailure when the server stays away for 60 s.
+    """
+    known, delay, until = "", FIRST_DELAY, surroundings.monotonic() + RETRY_SECONDS
     while True:
-        page = client.events(job_id, after)
-        for raw in page:
-            event = EventView.of(raw)
-            after = event.seq
-            yield raw
-            if event.name in TERMINAL_EVENTS:
-                return
-        if ended:
-            return
-        if not page:
-            # Read the rest once more after the record says the end: a log need not show a terminal event.
-            ended = JobView.of(client.job(job_id)).terminal
-        if not ended:
-            sleep(poll_seconds)
+        try:
+            for frame in client.trace(job_id, known):
+                delay, until = FIRST_DELAY, surroundings.monotonic() + RETRY_SECONDS
+                if frame.event == "end":
+                    return
+                known = frame.id or known
+                yield _event(frame)
+        except ConnectionLost as lost:
+            if surroundings.monotonic() + delay > until:
+                raise CliFailure(f"the server {lost}", code="server_unreachable") from lost
+        # A stream without an end may be taken up at once, but not in a hurry.
+        surroundings.sleep(delay)
+        delay = min(delay * 2, LONGEST_DELAY)
+
+
+def _event(frame: Frame) -> dict[str, Any]:
+    try:
+        found = json.loads(frame.data)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise CliFailure("the server's trace does not have the expected form", code="bad_answer")
+    found.pop("id", None)
+    return found

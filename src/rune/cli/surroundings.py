@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 if TYPE_CHECKING:
     import httpx
 
+    from rune_common.domain.runs import RunKind
+
 
 class LocalJobs(Protocol):
     """The local stack as the command line sees it (design.md 8): the same jobs, in this process."""
 
     def submit(
-        self, document: dict[str, Any], kubeconfig: str | None, idempotency_key: str | None
+        self,
+        document: dict[str, Any],
+        kubeconfig: str | None,
+        idempotency_key: str | None,
+        *,
+        kind: RunKind,
     ) -> str: ...
     def job(self, job_id: str) -> dict[str, Any]: ...
     def events(self, job_id: str, after: int) -> list[dict[str, Any]]: ...

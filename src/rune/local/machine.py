@@ -20,9 +20,26 @@ def machine_settings(environ: Mapping[str, str], *, loopback: bool = True) -> Se
         settings = settings.on_loopback(environ, kubeconfig_dir=KUBECONFIG_DIR)
     return replace(
         settings,
+        model_credentials=settings.model_credentials or _model_credentials(settings.model_list_file, environ),
         kubectl=find_kubectl(settings.kubectl, settings.path) or "",
         agent_python=_absolute(settings.agent_python),
     )
+
+
+def _model_credentials(model_list: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The variables of the model list that are set here, where agents are children of this machine's worker.
+
+    A list that cannot be read names none; whoever needs it says so.
+    """
+    if not model_list:
+        return ()
+    from rune_common.adapters.model_list_file import credentials_of
+
+    try:
+        needed = credentials_of(Path(model_list).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+    return tuple(sorted(name for name in needed if environ.get(name)))
 
 
 def _absolute(program: str) -> str:

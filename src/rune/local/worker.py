@@ -27,13 +27,17 @@ TASKS = (
     "acquire_backend",
     "prepare_backend",
     "start_agent",
+    "await_approval",
     "advance_chain",
     "record_result",
     "teardown_backend",
     "record_outcome",
     "reap_backends",
 )
-CONSUMERS = ("on_run_queued", "on_run_ended", "on_instance_released", "on_event_appended")
+CONSUMERS = ("on_run_queued", "on_approval_decided", "on_run_ended", "on_instance_released", "on_event_appended")
+SLOW_CONSUMERS = ("seal_evidence",)
+"""What may take a minute for one record, so it reads the stream for itself."""
+
 SWEEPS = {"expire_waits": 15.0, "reap_backends": 300.0}
 """What the schedule does for the deployed stack, with the seconds between two times."""
 
@@ -71,6 +75,8 @@ def work(settings: Settings, stop: threading.Event) -> None:
     services = lambda_entry.services()
     pump = StreamPump(settings.runs_table, _streams(settings), [load_function(name) for name in CONSUMERS])
     pump.open()
+    slow = StreamPump(settings.runs_table, _streams(settings), [load_function(name) for name in SLOW_CONSUMERS])
+    slow.open()
     taken_up = recover_runs(
         runs=services.runs,
         executions=services.executions,
@@ -88,6 +94,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
         threading.Thread(
             target=_sweep, args=(load_function(name), seconds, stop), name=name, daemon=True
         ).start()
+    threading.Thread(target=slow.run, args=(stop,), name="slow consumers", daemon=True).start()
     pump.run(stop)
     engine.close()
 

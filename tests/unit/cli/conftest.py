@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ import httpx
 import pytest
 
 from rune.cli.entry import run
+from rune.cli.job_view import TERMINAL_EVENTS
 from rune.cli.surroundings import LocalJobs, Surroundings
 
 JOB = "01900000-0000-7000-8000-000000000001"
@@ -85,6 +87,7 @@ class FakeServer:
     requests: list[httpx.Request] = field(default_factory=list)
     failures: list[httpx.Response | Exception] = field(default_factory=list)
     on_cancel: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -106,10 +109,42 @@ class FakeServer:
             after = int(request.url.params.get("after", "0"))
             page = [each for each in self.events if each["seq"] > after]
             return httpx.Response(200, json={"job_id": JOB, "events": page, "next_after": None})
+        if path == f"/v1/runs/{JOB}/trace":
+            return self.trace(int(request.headers.get("Last-Event-ID", "0")))
+        if path == f"/v1/runs/{JOB}/artifacts":
+            return httpx.Response(200, json={"run_id": JOB, "artifacts": self.artifacts()})
+        if path.startswith(f"/v1/runs/{JOB}/artifacts/"):
+            return httpx.Response(200, content=self.files[path.rpartition("/")[2].removeprefix("a-")])
         if path == f"/v1/jobs/{JOB}":
             found = self.records.pop(0) if len(self.records) > 1 else self.records[0]
             return httpx.Response(200, json=found)
         return httpx.Response(404, json={"error": "job not found", "code": "not_found"})
+
+    def trace(self, known: int) -> httpx.Response:
+        """Each connection tells what is new and breaks, unless the job's last event is among it."""
+        self.events += self.new_events.pop(0) if self.new_events else []
+        page = [each for each in self.events if each["seq"] > known]
+        ended = bool(self.events) and self.events[-1]["event"] in TERMINAL_EVENTS
+        if ended and not page:
+            return httpx.Response(204)
+        text = "retry: 2000\n\n: keep-alive\n\n"
+        for each in page:
+            data = json.dumps({"id": each["seq"], **each})
+            text += f"id: {each['seq']}\nevent: log\ndata: {data}\n\n"
+        text += f"id: {self.events[-1]['seq']}\nevent: end\ndata: {{}}\n\n" if ended else ""
+        return httpx.Response(200, headers={"Content-Type": "text/event-stream"}, content=text.encode())
+
+    def artifacts(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "artifact_id": f"a-{name}",
+                "kind": "log",
+                "name": name,
+                "size_bytes": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
+            }
+            for name, content in self.files.items()
+        ]
 
     def of(self, method: str) -> list[httpx.Request]:
         return [request for request in self.requests if request.method == method]
@@ -126,6 +161,7 @@ class FakeLocal:
 
     records: list[dict[str, Any]] = field(default_factory=lambda: [record("succeeded", result=RESULT)])
     submitted: list[tuple[dict[str, Any], str | None, str | None]] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     failure: Exception | None = None
     opened: int = 0
@@ -139,9 +175,12 @@ class FakeLocal:
         finally:
             self.closed += 1
 
-    def submit(self, document: dict[str, Any], kubeconfig: str | None, idempotency_key: str | None) -> str:
+    def submit(
+        self, document: dict[str, Any], kubeconfig: str | None, idempotency_key: str | None, *, kind: str
+    ) -> str:
         if self.failure is not None:
             raise self.failure
+        self.kinds.append(kind)
         self.submitted.append((document, kubeconfig, idempotency_key))
         return JOB
 

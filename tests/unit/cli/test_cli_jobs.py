@@ -8,7 +8,15 @@ from .conftest import JOB, RESULT, event, record
 
 @pytest.mark.parametrize(
     "arguments",
-    [("list",), ("get", JOB), ("cancel", JOB), ("events", JOB), ("logs", JOB)],
+    [
+        ("list",),
+        ("get", JOB),
+        ("cancel", JOB),
+        ("events", JOB),
+        ("logs", JOB),
+        ("artifacts", JOB),
+        ("download", JOB, "run.log"),
+    ],
     ids=lambda a: a[0],
 )
 def test_without_a_server_the_jobs_commands_are_usage_errors_with_a_hint(world, arguments):
@@ -105,9 +113,8 @@ def test_logs_follow_to_the_terminal_event_and_ask_only_for_what_is_new(world):
         "2023-11-14 22:13:20 UTC  agent.tool_call  ok  12 ms  kubectl_get",
         "2023-11-14 22:13:20 UTC  job.succeeded  ok",
     ]
-    asked = [r.url.params.get("after") for r in world.server.requests if r.url.path.endswith("/events")]
+    asked = [r.headers.get("Last-Event-ID") for r in world.server.requests if r.url.path.endswith("/trace")]
     assert asked == [None, "1", "4", "4"]
-    assert world.clock.slept == [1.0, 1.0, 1.0]
 
 
 def test_logs_go_on_after_a_lost_connection_without_repeating_a_line(world):
@@ -117,15 +124,78 @@ def test_logs_go_on_after_a_lost_connection_without_repeating_a_line(world):
     ran = world.http("jobs", "logs", JOB)
     assert ran.code == 0
     assert [line.split("  ")[1] for line in ran.out.splitlines()] == ["job.queued", "job.failed"]
+    assert world.clock.slept == [0.5, 1.0, 2.0]
 
 
-def test_logs_end_with_a_job_whose_log_shows_no_terminal_event(world):
+def test_logs_give_up_when_the_server_stays_away(world):
+    world.server.failures = [httpx.ConnectError("gone") for _ in range(100)]
+    ran = world.http("jobs", "logs", JOB, "--json")
+    assert (ran.code, ran.json["code"]) == (1, "server_unreachable")
+    assert sum(world.clock.slept) <= 60
+
+
+def test_logs_of_an_unknown_job_are_refused_at_once(world):
+    ran = world.http("jobs", "logs", "nope")
+    assert (ran.code, len(world.server.requests)) == (1, 1)
+    assert "job not found" in ran.err
+
+
+def test_logs_end_with_the_jobs_status(world):
     world.server.records = [record("succeeded", result=RESULT)]
-    world.server.events = [event(1, "job.queued")]
+    world.server.events = [event(1, "job.queued"), event(2, "job.succeeded")]
     ran = world.http("jobs", "logs", JOB, "--json")
     assert ran.json["status"] == "succeeded"
-    assert [each["seq"] for each in ran.json["result"]["events"]] == [1]
+    assert ran.json["result"]["events"] == world.server.events
     assert "job.queued" in ran.err
+
+
+def test_artifacts_are_a_table(world):
+    assert world.http("jobs", "artifacts", JOB).err == "No artifacts.\n"
+    world.server.files = {"run.log": b"text"}
+    ran = world.http("jobs", "artifacts", JOB)
+    assert all(text in ran.out for text in ("a-run.log", "log", "run.log", "4"))
+    found = world.http("jobs", "artifacts", JOB, "--json").json["result"]
+    assert found == {"job_id": JOB, "artifacts": world.server.artifacts()}
+
+
+@pytest.mark.parametrize("wanted", ["run.log", "a-run.log"])
+def test_download_puts_a_file_under_its_own_name_by_id_or_name(world, wanted):
+    world.server.files = {"run.log": b"text"}
+    ran = world.http("jobs", "download", JOB, wanted)
+    assert ran.code == 0
+    assert (world.folder / "run.log").read_bytes() == b"text"
+    assert [path.name for path in world.folder.iterdir()] == ["run.log"]
+
+
+def test_download_does_not_replace_a_file(world):
+    world.server.files = {"run.log": b"new"}
+    (world.folder / "run.log").write_bytes(b"old")
+    ran = world.http("jobs", "download", JOB, "run.log", "--json")
+    assert (ran.code, ran.json["code"]) == (1, "file_exists")
+    assert (world.folder / "run.log").read_bytes() == b"old"
+    elsewhere = world.http("jobs", "download", JOB, "run.log", "--output", "other.log")
+    assert elsewhere.code == 0
+    assert (world.folder / "other.log").read_bytes() == b"new"
+
+
+def test_a_download_with_another_digest_is_not_kept(world, monkeypatch):
+    listed = [{"artifact_id": "a-run.log", "name": "run.log", "sha256": "0" * 64}]
+    world.server.files = {"run.log": b"changed"}
+    monkeypatch.setattr(world.server, "artifacts", lambda: listed)
+    ran = world.http("jobs", "download", JOB, "run.log", "--json")
+    assert (ran.code, ran.json["code"]) == (1, "digest_mismatch")
+    assert list(world.folder.iterdir()) == []
+
+
+def test_a_name_from_the_server_is_no_path(world):
+    world.server.files = {"..evil": b"x"}
+    assert world.http("jobs", "download", JOB, "a-..evil").code == 0
+    assert [path.name for path in world.folder.iterdir()] == ["artifact"]
+
+
+def test_an_artifact_that_is_not_there_is_exit_code_one(world):
+    ran = world.http("jobs", "download", JOB, "nope", "--json")
+    assert (ran.code, ran.json["code"]) == (1, "not_found")
 
 
 def test_ctrl_c_ends_following_and_cancels_nothing(world):
@@ -134,7 +204,7 @@ def test_ctrl_c_ends_following_and_cancels_nothing(world):
     def interrupt():
         raise KeyboardInterrupt
 
-    world.clock.at[3] = interrupt
+    world.clock.at[2] = interrupt
     ran = world.http("jobs", "logs", JOB, "--json")
     assert (ran.code, ran.json["code"]) == (130, "interrupted")
     assert world.server.of("DELETE") == []

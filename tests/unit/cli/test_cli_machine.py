@@ -108,7 +108,8 @@ def test_completion_offers_commands_and_choices(tmp_path):
             command, env=environ, capture_output=True, text=True, check=False
         ).stdout.split()
 
-    assert completed("rune jobs ", 2) == ["list", "get", "cancel", "events", "logs"]
+    jobs = ["list", "get", "cancel", "events", "logs", "artifacts", "download"]
+    assert completed("rune jobs ", 2) == jobs
     assert completed("rune --backend ", 2) == ["local", "http"]
 
 

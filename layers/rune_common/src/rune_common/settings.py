@@ -118,6 +118,9 @@ class Settings:
     tenant_max_running_runs: int = setting(
         "RUNE_TENANT_MAX_RUNNING_RUNS", 10, "runs of a tenant that run at once", "jobs-api.md 2"
     )
+    streams_per_token: int = setting(
+        "RUNE_STREAMS_PER_TOKEN", 50, "streams that one token may have open", "runs-api.md 15"
+    )
     retention_days: int = setting("RUNE_RETENTION_DAYS", 90, "how long ended runs are kept", "jobs-api.md 16")
     backend_url: str = setting(
         "RUNE_BACKEND_URL", "", "model server when a request names none", "jobs-api.md 4.3"
@@ -235,6 +238,18 @@ class Settings:
         "JSON file: cloud to $/h by instance type, over the built-in prices",
         "jobs-api.md 7.1",
     )
+    model_list_file: str = setting(
+        "RUNE_MODEL_LIST_FILE", "", "YAML file: the models that agents may be given, with their credentials",
+        "holmes-driver.md 3.4",
+    )  # fmt: skip
+    model_credentials: tuple[str, ...] = setting(
+        "RUNE_MODEL_CREDENTIALS", (), "variables of the model list that the workers hold; locally those that are set",
+        "holmes-driver.md 3.4",
+    )  # fmt: skip
+    model_entitlements_file: str = setting(
+        "RUNE_MODEL_ENTITLEMENTS_FILE", "", "JSON file: tiers, the models they allow, and the tenants in them",
+        "runs-api.md 10",
+    )  # fmt: skip
     path: str = setting(
         "PATH", "/usr/local/bin:/usr/bin:/bin", "where the driver finds its tools", "jobs-api.md 14"
     )
@@ -246,6 +261,15 @@ class Settings:
     )
     evidence_key_secret: str = setting(
         "RUNE_EVIDENCE_KEY_SECRET", "", "secret that the signing key is made of; locally a key file", "runs-api.md 7.4"
+    )
+    allow_self_approval: bool = setting(
+        "RUNE_ALLOW_SELF_APPROVAL", False, "whoever asked for a run may approve what it does", "runs-api.md 6.5"
+    )
+    approval_key_secret: str = setting(
+        "RUNE_APPROVAL_KEY_SECRET",
+        "",
+        "secret under which agents sign calls that wait for approval; locally a key file",
+        "runs-api.md 6.4",
     )
     log_level: str = setting("RUNE_LOG_LEVEL", "INFO", "level of the structured log", "design.md 9")
 

@@ -15,24 +15,28 @@ from rune_common.adapters.ids import new_run_id
 from rune_common.adapters.kubeconfig_yaml import YamlKubeconfigs
 from rune_common.adapters.lazy_redactor import LazyRedactor
 from rune_common.adapters.memory_daily_rows import MemoryDailyRows
+from rune_common.adapters.memory_evidence_keys import MemoryKeyRing
 from rune_common.adapters.memory_metrics import MemoryMetricsStore
 from rune_common.adapters.memory_open_runs import NoOpenRuns
-from rune_common.adapters.memory_evidence_keys import MemoryKeyRing
 from rune_common.adapters.memory_quotes import MemoryGpuQuotes
 from rune_common.adapters.memory_rentals import MemoryRentedRuns
 from rune_common.adapters.memory_settings import MemorySettingsStore
 from rune_common.adapters.memory_spend import MemorySpendLedger
+from rune_common.adapters.no_backend_models import NoBackendModels
 from rune_common.adapters.no_market import NoMarket
+from rune_common.adapters.operator_models import ModelFiles
 from rune_common.domain.access import FailureWindow, RateLimiter, TokenStore
 from rune_common.domain.addresses import AddressPolicy
 from rune_common.domain.daily_rows import DailyRows, OpenRuns
 from rune_common.domain.errors import Misconfigured
 from rune_common.domain.events import Redacting
 from rune_common.domain.evidence.keys import KeyRing
-from rune_common.domain.gpu_market import GpuMarket
-from rune_common.domain.interaction import Approvals, NoApprovals
-from rune_common.domain.metrics import MetricsStore
 from rune_common.domain.finops import GpuQuotes
+from rune_common.domain.gpu_market import GpuMarket
+from rune_common.domain.interaction import Approvals
+from rune_common.domain.labels import DEPLOYMENT_ID
+from rune_common.domain.metrics import MetricsStore
+from rune_common.domain.models_offered import BackendModelSource, OperatorModels
 from rune_common.domain.ports import (
     AgentStarter,
     AgentTask,
@@ -46,7 +50,9 @@ from rune_common.domain.ports import (
     TaskCallbacks,
 )
 from rune_common.domain.price_tables import PriceTable
+from rune_common.domain.prices import PriceBook
 from rune_common.domain.rentals import RentedRuns
+from rune_common.domain.run_locks import RunLocks
 from rune_common.domain.runs import RunKind
 from rune_common.domain.spend import SpendLedger
 from rune_common.domain.tenant_settings import SettingsStore
@@ -54,9 +60,12 @@ from rune_common.settings import Settings
 
 if TYPE_CHECKING:
     from rune_common.domain.evidence.spool import Scratch
-    from rune_common.usecases.seal_evidence import EvidencePorts
     from rune_common.usecases.change_run import Seal
+    from rune_common.usecases.decide_approvals import DecisionPorts
+    from rune_common.usecases.list_model_catalog import ModelSources
+    from rune_common.usecases.refresh_catalog import WatchedBackends
     from rune_common.usecases.resolve_kubeconfig import Kubeconfigs
+    from rune_common.usecases.seal_evidence import EvidencePorts
 
 
 def system_clock() -> int:
@@ -80,7 +89,7 @@ class Services:
     backend_policy: AddressPolicy
     cluster_policy: AddressPolicy
     cursor_key: bytes = b""
-    approvals: Approvals = field(default_factory=NoApprovals)
+    approvals: Approvals | None = None
     metrics: MetricsStore = field(default_factory=MemoryMetricsStore)
     kubeconfigs: Kubeconfigs = field(default_factory=YamlKubeconfigs)
     redactor: Redacting = field(default_factory=LazyRedactor)
@@ -92,7 +101,12 @@ class Services:
     price_table: PriceTable = field(default_factory=PriceTable)
     daily_rows: DailyRows = field(default_factory=MemoryDailyRows)
     open_runs: OpenRuns = field(default_factory=NoOpenRuns)
+    operator_models: OperatorModels = field(default_factory=ModelFiles)
+    backend_models: BackendModelSource = field(default_factory=NoBackendModels)
+    watched_backends: WatchedBackends = field(default_factory=NoBackendModels)
+    price_book: PriceBook = field(default_factory=dict)
     evidence_keys: KeyRing = field(default_factory=MemoryKeyRing)
+    locks: RunLocks = field(default_factory=RunLocks)
     clock: Clock = system_clock
     new_id: NewId = new_run_id
     sleep: Callable[[float], None] = time.sleep
@@ -102,11 +116,42 @@ class Services:
         """The engine that executes the runs which this process starts."""
         return self.settings.deployment_id or "rune"
 
+    @property
+    def decision_ports(self) -> DecisionPorts:
+        """What deciding about approvals needs."""
+        from rune_common.usecases.decide_approvals import DecisionPorts
+
+        open_to_all = self.settings.auth_disabled and not self.settings.on_aws
+        allow_self = self.settings.allow_self_approval or open_to_all
+        return DecisionPorts(self.runs, self.clock, self.redactor, allow_self)
+
+    @property
+    def interactions(self) -> Approvals:
+        """What runs wait for: `approvals` if they are kept elsewhere, else those of the run store."""
+        from rune_common.usecases.interact import StoredApprovals
+
+        return self.approvals or StoredApprovals(self.decision_ports)
+
     def evidence_ports(self, scratch: Scratch) -> EvidencePorts:
         """What builds bundles; `scratch` opens files that the caller closes afterwards."""
         from rune_common.usecases.seal_evidence import EvidencePorts
 
         return EvidencePorts(self.runs, self.blobs, self.evidence_keys, self.clock, scratch)
+
+    @property
+    def model_sources(self) -> ModelSources:
+        """Where the parts of the model catalog come from."""
+        from rune_common.usecases.list_model_catalog import ModelSources
+
+        return ModelSources(
+            operator=self.operator_models,
+            backends=self.backend_models,
+            prices=self.price_book,
+            rows=self.daily_rows,
+            spend=self.spend,
+            settings=self.tenant_settings,
+            server=self.settings,
+        )
 
     @property
     def evidence(self) -> Seal:
@@ -126,15 +171,19 @@ def wire(settings: Settings, step_functions: Callable[[], Any] | None = None) ->
     """
     from rune_common.adapters.cached_failure_window import CachedFailureWindow
     from rune_common.adapters.dynamodb import DynamoFailureWindow, DynamoRunStore, DynamoTokenStore, connect
+    from rune_common.adapters.dynamodb_backend_models import DynamoBackendModels
     from rune_common.adapters.dynamodb_daily_rows import DynamoDailyRows
+    from rune_common.adapters.dynamodb_metrics import DynamoMetricsStore
     from rune_common.adapters.dynamodb_open_runs import DynamoOpenRuns
     from rune_common.adapters.dynamodb_quotes import DynamoGpuQuotes
     from rune_common.adapters.dynamodb_rentals import DynamoRentedRuns
     from rune_common.adapters.dynamodb_settings import DynamoSettingsStore
-    from rune_common.adapters.dynamodb_metrics import DynamoMetricsStore
     from rune_common.adapters.dynamodb_spend import DynamoSpendLedger
+    from rune_common.adapters.fresh_backend_models import FreshBackendModels
     from rune_common.adapters.memory_access import MemoryRateLimiter
     from rune_common.adapters.model_servers import HttpModelServers
+    from rune_common.adapters.operator_files import OperatorFiles
+    from rune_common.adapters.price_file import read_price_book
     from rune_common.adapters.price_table_file import read_price_table
     from rune_common.adapters.seeded_tokens import SeededTokenStore
     from rune_common.adapters.stepfunctions import StepFunctionsCallbacks, StepFunctionsExecutions
@@ -147,6 +196,8 @@ def wire(settings: Settings, step_functions: Callable[[], Any] | None = None) ->
     client = step_functions or _boto_client("stepfunctions", settings)
     callbacks = StepFunctionsCallbacks(client)
     backend_policy = AddressPolicy(settings.backend_allowlist, settings.backend_allow_public)
+    servers = HttpModelServers(backend_policy)
+    snapshots = DynamoBackendModels(settings.runs_table, tables, servers, system_clock)
     return Services(
         settings=settings,
         runs=runs,
@@ -157,7 +208,7 @@ def wire(settings: Settings, step_functions: Callable[[], Any] | None = None) ->
         executions=StepFunctionsExecutions(settings.run_agent_machine_arn, client, machines(settings)),
         agents=_agents(settings, lambda task: attempt(task, settings, runs, blobs, callbacks)),
         callbacks=callbacks,
-        servers=HttpModelServers(backend_policy),
+        servers=servers,
         backend_policy=backend_policy,
         cluster_policy=AddressPolicy(settings.cluster_allowlist),
         cursor_key=cursor_key,
@@ -172,6 +223,15 @@ def wire(settings: Settings, step_functions: Callable[[], Any] | None = None) ->
         evidence_keys=_evidence_keys(settings, blobs),
         daily_rows=DynamoDailyRows(settings.runs_table, tables),
         open_runs=DynamoOpenRuns(settings.runs_table, tables),
+        operator_models=ModelFiles(
+            model_list=settings.model_list_file,
+            credentials=settings.model_credentials,
+            entitlements=settings.model_entitlements_file,
+            fetch=OperatorFiles(settings.blobs_bucket, blobs).text,
+        ),
+        backend_models=snapshots if settings.on_aws else FreshBackendModels(servers, system_clock),
+        watched_backends=snapshots,
+        price_book=read_price_book(settings.price_book),
     )
 
 
@@ -189,6 +249,8 @@ def gpu_market(settings: Settings) -> GpuMarket:
     from rune_common.adapters.vastai import VastDialect, VastMarket
     from rune_common.adapters.vastai_http import VastHttp
 
+    if settings.on_aws and not DEPLOYMENT_ID.fullmatch(settings.deployment_id):
+        raise Misconfigured("RUNE_DEPLOYMENT_ID must match [a-z0-9-]{8,32}: it is in every instance's label")
     if not settings.vastai_base_url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
         raise Misconfigured("RUNE_VASTAI_BASE_URL must be https, or on this machine")
     if settings.vastai_env_format not in ("object", "string"):
@@ -233,12 +295,25 @@ def attempt(
         clock=system_clock,
         redactor_for=Redactor,
         prices=read_price_book(settings.price_book),
+        approval_key=functools.partial(approval_key, settings),
         driver_timeout=settings.driver_timeout,
     )
     if task.step_id:
         run_step(task, ports=ports)
     else:
         run_attempt(task, ports=ports)
+
+
+def approval_key(settings: Settings) -> str:
+    """The deployment's secret under which agents sign calls that wait; "" on AWS where none is configured."""
+    from rune_common.adapters.evidence_keys import secret_seed
+    from rune_common.adapters.files import read_or_make_key
+
+    if not settings.on_aws:
+        return read_or_make_key(Path(settings.data_dir) / "keys" / "approvals.key").hex()
+    if not settings.approval_key_secret:
+        return ""
+    return secret_seed(settings.approval_key_secret, _boto_client("secretsmanager", settings))().hex()
 
 
 def attempt_on(settings: Settings, task: AgentTask) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import typer
 
 from rune.cli import options
-from rune.cli.configuration import Configuration, environment_flag
-from rune.cli.failures import UsageProblem
+from rune.cli.configuration import Configuration
 from rune.cli.invocation import Invocation, current
+from rune.cli.job_options import checked_key
 from rune.cli.kubeconfig import kubeconfig_document
 from rune.cli.printing import without_credentials
 
 COMMAND = "run-agentic-agent"
-VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def run_agentic_agent(
@@ -45,14 +43,9 @@ def run_agentic_agent(
     invocation.begin(COMMAND, json_output, debug)
     around, configuration = invocation.surroundings, invocation.configuration
     http = configuration.text("backend") == "http"
-    if no_wait and not http:
-        raise UsageProblem("'--no-wait' needs a server", hint="add `--backend http` before the command")
-    if max_cost_usd is not None and not 0 < max_cost_usd < float("inf"):
-        raise UsageProblem("Invalid value for '--max-cost-usd': must be above 0")
-    environment_flag(around.environ, "RUNE_YES", yes)
-    key = idempotency_key or around.environ.get("RUNE_IDEMPOTENCY_KEY") or None
-    if key is not None and not VISIBLE_ASCII.fullmatch(key):
-        raise UsageProblem("Invalid value for '--idempotency-key': must be 1 to 255 visible ASCII characters")
+    key = checked_key(
+        invocation, idempotency_key=idempotency_key, yes=yes, max_cost_usd=max_cost_usd, no_wait=no_wait
+    )
     document = _document(
         configuration,
         question=question,

@@ -1,8 +1,9 @@
-"""`jobs list|get|cancel|events|logs`: jobs on a server (jobs-api.md 15)."""
+"""`jobs list|get|cancel|events|logs|artifacts|download`: jobs on a server (jobs-api.md 15)."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,8 +12,6 @@ from rune.cli import options
 from rune.cli.invocation import Invocation, current
 from rune.cli.job_view import EventView, JobView
 from rune.cli.printing import milliseconds, moment, one_line
-
-LOG_POLL_SECONDS = 1.0
 
 app = typer.Typer(no_args_is_help=True, help="Jobs on a server (http mode only).", rich_markup_mode=None)
 
@@ -184,11 +183,74 @@ def follow_logs(
     show = invocation.note if invocation.json else invocation.say
     found = []
     with open_server(invocation) as client:
-        for raw in followed_events(client, job_id, invocation.surroundings.sleep, LOG_POLL_SECONDS):
+        for raw in followed_events(client, job_id, invocation.surroundings):
             found.append(raw)
             show(_log_line(EventView.of(raw)))
         status = JobView.of(client.job(job_id)).status if invocation.json else ""
     invocation.succeed(job_id=job_id, status=status, result={"job_id": job_id, "events": found})
+
+
+@app.command("artifacts")
+def list_artifacts(
+    context: typer.Context,
+    job_id: JobId,
+    debug: options.DebugFlag = None,
+    json_output: options.JsonFlag = None,
+) -> None:
+    """List the files that belong to a job."""
+    from rich.table import Table
+
+    from rune.cli.backends import open_server
+
+    invocation = current(context)
+    invocation.begin("jobs artifacts", json_output, debug)
+    with open_server(invocation) as client:
+        found = client.artifacts(job_id)
+    if not invocation.json:
+        table = Table()
+        table.add_column("Artifact", no_wrap=True)
+        table.add_column("Kind")
+        table.add_column("Name", overflow="fold")
+        table.add_column("Bytes", justify="right")
+        for each in found:
+            facts = [
+                one_line(str(each.get(name, ""))) for name in ("artifact_id", "kind", "name", "size_bytes")
+            ]
+            table.add_row(*facts)
+        if found:
+            invocation.out.print(table, markup=False, highlight=False)
+        else:
+            invocation.note("No artifacts.")
+    invocation.succeed(job_id=job_id, result={"job_id": job_id, "artifacts": found})
+
+
+@app.command("download")
+def download_artifact(
+    context: typer.Context,
+    job_id: JobId,
+    artifact: Annotated[
+        str, typer.Argument(help="The artifact's id, or its name if only one has it.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where to put it; its own name by default.", show_default=False),
+    ] = None,
+    debug: options.DebugFlag = None,
+    json_output: options.JsonFlag = None,
+) -> None:
+    """Download one file of a job and compare it with its digest. A file that is there is not replaced."""
+    from rune.cli.artifact_file import chosen_artifact, save_artifact
+    from rune.cli.backends import open_server
+
+    invocation = current(context)
+    invocation.begin("jobs download", json_output, debug)
+    with open_server(invocation) as client:
+        found = chosen_artifact(client.artifacts(job_id), artifact)
+        folder = invocation.surroundings.working_directory
+        path = save_artifact(client, job_id, found, output, folder)
+    if not invocation.json:
+        invocation.say(f"{one_line(str(found['name']))}: {path}")
+    invocation.succeed(job_id=job_id, result={"job_id": job_id, "artifact": found, "path": str(path)})
 
 
 def _log_line(event: EventView) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rune_common.adapters import dynamodb_keys as keys
+from rune_common.adapters.dynamodb_approvals import pause_from, pause_map
 from rune_common.adapters.dynamodb_client import Item
 from rune_common.adapters.dynamodb_rentals import rental_from, rental_map
 from rune_common.adapters.dynamodb_reported import reported_from, reported_map
@@ -62,6 +63,9 @@ def run_item(run: Run, *, write_id: str, retention_days: int) -> Item:
                 "legs": [_without_zeros(asdict(leg)) for leg in run.legs],
                 "mode": run.mode,
                 "reported": reported_map(run.reported),
+                "pauses": run.pauses,
+                "waited_ms": run.waited_ms,
+                "woken": run.pause is not None and not run.waits,
             }
         ),
         **_known(
@@ -80,12 +84,15 @@ def run_item(run: Run, *, write_id: str, retention_days: int) -> Item:
                 "repo": run.repo,
                 "parent_run_id": run.parent_run_id,
                 "stop_by": run.stop_by,
+                "pause": run.pause and pause_map(run.pause),
             }
         ),
     }
     due_at = run.due_at()
     if due_at is not None:
-        found |= {"gsi3pk": keys.due_partition(run.run_id), "gsi3sk": keys.due_place(due_at)}
+        # Nobody beats while a decision is waited for, so its end may be known exactly.
+        place = keys.due_place(due_at) if run.pause is None else keys.due_place_at(due_at)
+        found |= {"gsi3pk": keys.due_partition(run.run_id), "gsi3sk": place}
     if run.terminal:
         found["ttl"] = ttl_after(run.finished_at or run.updated_at, retention_days)
     return found
@@ -149,7 +156,12 @@ def run_from(item: Mapping[str, Any]) -> Run:
         parent_run_id=item.get("parent_run_id"),
         stop_by=_whole(item.get("stop_by")),
         reported=reported_from(item.get("reported", {})),
-        legs=tuple(Leg(**{**found, "heartbeat_at": int(found["heartbeat_at"])}) for found in item.get("legs", ())),
+        pause=pause_from(item.get("pause")),
+        pauses=int(item.get("pauses", 0)),
+        waited_ms=int(item.get("waited_ms", 0)),
+        legs=tuple(
+            Leg(**{**found, "heartbeat_at": int(found.get("heartbeat_at", 0))}) for found in item.get("legs", ())
+        ),
     )
 
 

@@ -21,8 +21,11 @@ KIND_STATE_RANGE = "gsi2pk = :of AND gsi2sk BETWEEN :low AND :high"
 DUE_UNTIL = "gsi3pk = :of AND gsi3sk <= :high"
 EVENTS_AFTER = "pk = :of AND sk BETWEEN :low AND :high"
 ARTIFACTS = EVENTS_AFTER
+APPROVALS = EVENTS_AFTER
 METRIC_DAYS = EVENTS_AFTER
 DAILY = EVENTS_AFTER
+SNAPSHOTS = EVENTS_AFTER
+SNAPSHOTS_PARTITION = "MODELS"
 ABSENT = "attribute_not_exists(pk)"
 PRESENT = "attribute_exists(pk)"
 
@@ -30,7 +33,8 @@ HEAD = "HEAD"
 REQUEST = "REQ"
 RESULT = "RESULT"
 CHAIN = "CHAIN"
-SNAPSHOT = "FOLD"
+FOLD = "FOLD"
+CONVERSATION = "CONV"
 LOWEST_ID, HIGHEST_ID = "!", "~"
 DUE_SHARDS = 4
 DUE_STEP_MS = 120_000
@@ -72,6 +76,15 @@ def artifact_key(tenant: str, run_id: str, artifact_id: str) -> Key:
     return {"pk": run_partition(tenant, run_id), "sk": f"ART#{artifact_id}"}
 
 
+def approval_key(tenant: str, run_id: str, approval_id: str) -> Key:
+    return {"pk": run_partition(tenant, run_id), "sk": f"APPR#{approval_id}"}
+
+
+def conversation_key(tenant: str, run_id: str) -> Key:
+    return {"pk": run_partition(tenant, run_id), "sk": CONVERSATION}
+
+
+FIRST_APPROVAL_PLACE, LAST_APPROVAL_PLACE = "APPR#", "APPR#~"
 FIRST_ARTIFACT_PLACE, LAST_ARTIFACT_PLACE = "ART#", "ART#~"
 
 
@@ -95,8 +108,8 @@ def producer_key(tenant: str, run_id: str, key: str) -> Key:
     return {"pk": run_partition(tenant, run_id), "sk": f"PK#{key}"}
 
 
-def snapshot_key(tenant: str, run_id: str) -> Key:
-    return {"pk": run_partition(tenant, run_id), "sk": SNAPSHOT}
+def fold_key(tenant: str, run_id: str) -> Key:
+    return {"pk": run_partition(tenant, run_id), "sk": FOLD}
 
 
 def counts_key(tenant: str) -> Key:
@@ -121,6 +134,10 @@ def daily_part(place: str) -> int:
 
 def daily_range(series: str, first_day: str, last_day: str) -> tuple[str, str]:
     return f"{series}#{first_day}#", f"{series}#{last_day}#~"
+
+
+def snapshot_key(backend_url: str) -> Key:
+    return {"pk": SNAPSHOTS_PARTITION, "sk": hashlib.sha256(backend_url.encode()).hexdigest()}
 
 
 def rented_key(run_id: str) -> Key:

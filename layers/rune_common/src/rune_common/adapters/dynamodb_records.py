@@ -11,10 +11,6 @@ from rune_common.adapters.dynamodb_items import claim_item, ttl_after
 from rune_common.domain.ports import FoldSnapshot, IdempotencyClaim, Producer
 from rune_common.domain.runs import Run
 
-LARGEST_SNAPSHOT = 300_000
-"""Bytes; an item holds 400 KB."""
-
-
 def producer_write(run: Run, producer: Producer) -> Write:
     item: Item = {**keys.producer_key(run.tenant, run.run_id, producer.key), "seq": producer.sequence}
     if producer.digest:
@@ -34,7 +30,7 @@ def claim_write(claim: IdempotencyClaim, *, now_ms: int) -> Write:
 
 def snapshot_item(run: Run, snapshot: FoldSnapshot, *, retention_days: int) -> Item:
     item: Item = {
-        **keys.snapshot_key(run.tenant, run.run_id),
+        **keys.fold_key(run.tenant, run.run_id),
         "upto": snapshot.sequence,
         "form": snapshot.form,
         "data": snapshot.data,

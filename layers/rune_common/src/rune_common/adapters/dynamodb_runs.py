@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from rune_common.adapters import dynamodb_keys as keys
+from rune_common.adapters.dynamodb_approvals import Conversations, approval_from, approval_write
 from rune_common.adapters.dynamodb_artifacts import artifact_from, artifact_write
 from rune_common.adapters.dynamodb_chains import chain_from, chain_item
 from rune_common.adapters.dynamodb_client import ConditionFailed, TableClient, TransactionRefused, Write
@@ -24,13 +25,13 @@ from rune_common.adapters.dynamodb_items import (
     ttl_after,
 )
 from rune_common.adapters.dynamodb_records import (
-    LARGEST_SNAPSHOT,
     claim_write,
     producer_from,
     producer_write,
     snapshot_from,
     snapshot_item,
 )
+from rune_common.domain.approvals import Approval
 from rune_common.domain.artifacts import Artifact, oldest_first
 from rune_common.domain.chains import ChainState
 from rune_common.domain.errors import (
@@ -42,6 +43,7 @@ from rune_common.domain.errors import (
 )
 from rune_common.domain.events import Event
 from rune_common.domain.ports import (
+    LARGEST_SNAPSHOT,
     BlobStore,
     EventPage,
     FoldSnapshot,
@@ -60,6 +62,7 @@ PAGE_BYTES = 4 * 1024 * 1024
 
 CLAIM_ATTEMPTS = 20
 ARTIFACT_PAGE = 500
+APPROVAL_PAGE = 100
 
 
 class DynamoRunStore:
@@ -76,6 +79,7 @@ class DynamoRunStore:
         self._client = client
         self._retention_days = retention_days
         self._documents = RunDocuments(table, client, sealer, blobs)
+        self._conversations = Conversations(table, client, sealer, blobs)
         self._index = RunIndex(table, client)
 
     def create(
@@ -145,12 +149,16 @@ class DynamoRunStore:
         after, write_id = change.after, _new_write_id()
         tenant, run_id = after.tenant, after.run_id
         stored_request = self._documents.stored_request(tenant, run_id) if change.forget_request else None
+        told = self._conversation_write(change)
+        replaced = self._conversations.stored(tenant, run_id) if told is not None else None
         writes = [
             self._head_write(change.before, after, write_id),
             *(_event_write(after, event) for event in change.events),
             *(producer_write(after, each) for each in change.producers),
             *(artifact_write(tenant, run_id, artifact) for artifact in change.artifacts),
             *count_writes(tenant, change.before, after),
+            *(approval_write(tenant, run_id, each) for each in change.approvals),
+            *([] if told is None else [told]),
         ]
         if change.chain is not None:
             writes.append(Write("put", item=self._chain_item(after, change.chain)))
@@ -168,11 +176,13 @@ class DynamoRunStore:
             self._client.transact(self._table, writes)
         except TransactionRefused as exc:
             if not self._stored_by(write_id, after):
+                self._conversations.discard(told.item if told is not None else None)
                 if change.claim is not None and claim_at in exc.failed:
                     raise IdempotencyKeyTaken(change.claim.operation) from exc
                 raise RunChanged(run_id) from exc
         if stored_request is not None:
             self._documents.discard(stored_request)
+        self._conversations.discard(replaced)
 
     def keep_claim(self, claim: IdempotencyClaim, *, now_ms: int) -> None:
         """Raises IdempotencyKeyTaken."""
@@ -187,7 +197,7 @@ class DynamoRunStore:
         return {each.key: each for each in map(producer_from, found)}
 
     def snapshots(self, tenant: str, run_ids: Sequence[str]) -> Mapping[str, FoldSnapshot]:
-        places = [keys.snapshot_key(tenant, run_id) for run_id in dict.fromkeys(run_ids)]
+        places = [keys.fold_key(tenant, run_id) for run_id in dict.fromkeys(run_ids)]
         found = self._client.get_many(self._table, places, consistent=True) if places else ()
         return {keys.run_of_partition(item["pk"])[1]: snapshot_from(item) for item in found}
 
@@ -313,6 +323,33 @@ class DynamoRunStore:
     def artifact(self, tenant: str, run_id: str, artifact_id: str) -> Artifact | None:
         item = self._client.get(self._table, keys.artifact_key(tenant, run_id, artifact_id))
         return None if item is None else artifact_from(item)
+
+    def approvals(self, tenant: str, run_id: str) -> Sequence[Approval]:
+        """The run's approvals, oldest first."""
+        found = self._client.query(
+            self._table,
+            keys.APPROVALS,
+            {
+                ":of": keys.run_partition(tenant, run_id),
+                ":low": keys.FIRST_APPROVAL_PLACE,
+                ":high": keys.LAST_APPROVAL_PLACE,
+            },
+            page=APPROVAL_PAGE,
+            consistent=True,
+        )
+        return sorted(map(approval_from, found), key=lambda each: each.number)
+
+    def conversation(self, tenant: str, run_id: str) -> Mapping[str, Any] | None:
+        return self._conversations.read(tenant, run_id)
+
+    def _conversation_write(self, change: RunChange) -> Write | None:
+        tenant, run_id = change.after.tenant, change.after.run_id
+        if change.conversation is not None:
+            return Write("put", item=self._conversations.item(tenant, run_id, change.conversation))
+        # A run that never waited has nothing to forget, and needs no write to forget it.
+        if change.forget_request and change.before.pauses:
+            return Write("delete", key=keys.conversation_key(tenant, run_id))
+        return None
 
     def _item(self, run: Run, write_id: str) -> dict[str, Any]:
         return run_item(run, write_id=write_id, retention_days=self._retention_days)

@@ -17,13 +17,17 @@ EVENT = "EVT#"
 
 @dataclass(frozen=True, slots=True)
 class RunMoved:
-    """A run's record was written; `before` is None when it is new. `released`: its leases were just ended."""
+    """A run's record was written; `before` is None when it is new. `released`: its leases were just ended.
+
+    `woken`: what it waited for has just been settled.
+    """
 
     tenant: str
     run_id: str
     before: RunState | None
     after: RunState
     released: bool = False
+    woken: bool = False
 
     @property
     def queued(self) -> bool:
@@ -47,6 +51,7 @@ def run_moved(record: Mapping[str, Any]) -> RunMoved | None:
         before,
         RunState(_text(new, "state")),
         released="releasing" in new and "releasing" not in (old or {}),
+        woken="woken" in new and "woken" not in (old or {}),
     )
 
 

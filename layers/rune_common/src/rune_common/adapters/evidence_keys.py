@@ -16,6 +16,8 @@ from rune_common.domain.evidence.keys import EvidenceKey, PublishedKey, Signer
 from rune_common.domain.ports import BlobStore, Clock
 
 RECORD_KEY = "evidence/keys.json"
+RENEWED_AFTER_MS = 30 * 24 * 60 * 60 * 1000
+"""The record is written again after so long, since the store forgets what nobody has written for a year."""
 
 
 class RecordedKeyRing:
@@ -41,25 +43,31 @@ class RecordedKeyRing:
     def published(self) -> Sequence[PublishedKey]:
         if self._seed is not None:
             self.signer()
-        return self._recorded()
+        return self._recorded()[0]
 
     def verify(self, public: bytes, signature: bytes, message: bytes) -> bool:
         return ed25519_verify(public, signature, message)
 
     def _record(self, key: EvidenceKey) -> None:
-        known, now = self._recorded(), self._clock()
-        if any(each.key == key for each in known):
+        known, written_at = self._recorded()
+        now = self._clock()
+        listed = known
+        if all(each.key != key for each in known):
+            retired = [
+                each if each.retired_at is not None else replace(each, retired_at=now) for each in known
+            ]
+            listed = [*retired, PublishedKey(key, now)]
+        elif now - written_at < RENEWED_AFTER_MS:
             return
-        retired = [each if each.retired_at is not None else replace(each, retired_at=now) for each in known]
-        listed = [*retired, PublishedKey(key, now)]
-        self._blobs.put(RECORD_KEY, json.dumps([_document(each) for each in listed]).encode())
+        document = {"written_at": now, "keys": [_document(each) for each in listed]}
+        self._blobs.put(RECORD_KEY, json.dumps(document).encode())
 
-    def _recorded(self) -> list[PublishedKey]:
+    def _recorded(self) -> tuple[list[PublishedKey], int]:
         try:
-            content = self._blobs.get(RECORD_KEY)
+            found = json.loads(self._blobs.get(RECORD_KEY))
         except BlobNotFound:
-            return []
-        return [_published(each) for each in json.loads(content)]
+            return [], 0
+        return [_published(each) for each in found["keys"]], found["written_at"]
 
 
 def _document(published: PublishedKey) -> dict[str, Any]:

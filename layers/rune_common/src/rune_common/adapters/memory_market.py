@@ -96,7 +96,5 @@ class MemoryMarket:
 
     def _shown(self, found: MemoryInstance, *, step: bool = True) -> Instance:
         status = found.statuses.pop(0) if step and len(found.statuses) > 1 else found.statuses[0]
-        shown = Instance(
-            found.contract_id, found.label, status, "running", started_at=found.started_at
-        )
+        shown = Instance(found.contract_id, found.label, status, "running", started_at=found.started_at)
         return replace(shown, address=found.address) if status == "running" else shown

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rune_common.domain.approvals import Approval
 from rune_common.domain.artifacts import Artifact, oldest_first
 from rune_common.domain.chains import ChainState
 from rune_common.domain.errors import (
@@ -18,7 +19,9 @@ from rune_common.domain.errors import (
     TooManyActiveRuns,
 )
 from rune_common.domain.events import Event
+from rune_common.domain.kpi_row_of import UNCOUNTED
 from rune_common.domain.ports import (
+    LARGEST_SNAPSHOT,
     EventPage,
     FoldSnapshot,
     IdempotencyClaim,
@@ -44,6 +47,8 @@ class _Stored:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     chain: ChainState | None = None
     snapshot: FoldSnapshot | None = None
+    approvals: dict[str, Approval] = field(default_factory=dict)
+    conversation: Mapping[str, Any] | None = None
 
 
 class MemoryRunStore:
@@ -123,8 +128,11 @@ class MemoryRunStore:
                 stored.result = change.result
             if change.chain is not None:
                 stored.chain = change.chain
+            if change.conversation is not None:
+                stored.conversation = change.conversation
+            stored.approvals.update({each.approval_id: each for each in change.approvals})
             if change.forget_request:
-                stored.request = None
+                stored.request = stored.conversation = None
             for artifact in change.artifacts:
                 stored.artifacts.setdefault(artifact.artifact_id, artifact)
         self._tell(previous, after)
@@ -145,7 +153,8 @@ class MemoryRunStore:
     def keep_snapshot(self, run: Run, snapshot: FoldSnapshot) -> None:
         with self._lock:
             stored = self._stored[run.tenant, run.run_id]
-            if stored.snapshot is None or stored.snapshot.sequence < snapshot.sequence:
+            newer = stored.snapshot is None or stored.snapshot.sequence < snapshot.sequence
+            if newer and len(snapshot.data) <= LARGEST_SNAPSHOT:
                 stored.snapshot = snapshot
 
     def claim_slot(self, run: Run, *, owner: str, max_running: int, now_ms: int) -> Run | None:
@@ -222,6 +231,15 @@ class MemoryRunStore:
     def artifact(self, tenant: str, run_id: str, artifact_id: str) -> Artifact | None:
         stored = self._stored.get((tenant, run_id))
         return stored.artifacts.get(artifact_id) if stored else None
+
+    def approvals(self, tenant: str, run_id: str) -> Sequence[Approval]:
+        """The run's approvals, oldest first."""
+        stored = self._stored.get((tenant, run_id))
+        return sorted(stored.approvals.values(), key=lambda each: each.number) if stored else []
+
+    def conversation(self, tenant: str, run_id: str) -> Mapping[str, Any] | None:
+        stored = self._stored.get((tenant, run_id))
+        return stored.conversation if stored else None
 
     def open_runs(self, tenant: str) -> int:
         """How many runs of a tenant have not ended, of the kinds that the KPI counts."""

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -31,23 +30,33 @@ from rune_common.domain.models_offered import (
     ModelPricing,
 )
 
-CATALOG_PATH = ("data", "model_catalog.json")
+CATALOG_FILE = Path(__file__).parents[1] / "data" / "model_catalog.json"
 
 logger = logging.getLogger("rune.models")
 
 
+def _read_file(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8")
+
+
 class ModelFiles:
-    """Each file is read at the first need of it; a change counts after a restart.
+    """Each file is read at the first need of it, by `fetch`; a change counts after a restart.
 
     `credentials` are the names of the variables that the agents' workers have for the model list's templates.
     """
 
     def __init__(
-        self, *, model_list: str = "", credentials: Sequence[str] = (), entitlements: str = ""
+        self,
+        *,
+        model_list: str = "",
+        credentials: Sequence[str] = (),
+        entitlements: str = "",
+        fetch: Callable[[str], str] = _read_file,
     ) -> None:
         self._model_list = model_list
         self._credentials = frozenset(credentials)
         self._entitlements = entitlements
+        self._fetch = fetch
 
     def catalog(self) -> CatalogFile:
         return self._catalog
@@ -63,7 +72,7 @@ class ModelFiles:
 
     @cached_property
     def _catalog(self) -> CatalogFile:
-        found = json.loads(resources.files("rune_common").joinpath(*CATALOG_PATH).read_text(encoding="utf-8"))
+        found = json.loads(CATALOG_FILE.read_text(encoding="utf-8"))
         return CatalogFile(found["catalog_version"], tuple(_known(each) for each in found["models"]))
 
     @cached_property
@@ -71,8 +80,7 @@ class ModelFiles:
         if not self._model_list:
             return ()
         try:
-            text = Path(self._model_list).read_text(encoding="utf-8")
-            visible, hidden = parse_model_list(text, self._credentials)
+            visible, hidden = parse_model_list(self._fetch(self._model_list), self._credentials)
         except (OSError, ValueError) as exc:
             raise Misconfigured("RUNE_MODEL_LIST_FILE is not a readable model list") from exc
         if hidden:
@@ -84,7 +92,7 @@ class ModelFiles:
         if not self._entitlements:
             return {}, {}
         try:
-            found = json.loads(Path(self._entitlements).read_text(encoding="utf-8"))
+            found = json.loads(self._fetch(self._entitlements))
             tiers = {name: _entitlement(name, rules) for name, rules in found.get("tiers", {}).items()}
             tenants = {tenant: str(tier) for tenant, tier in found.get("tenants", {}).items()}
         except (OSError, ValueError, TypeError, AttributeError) as exc:

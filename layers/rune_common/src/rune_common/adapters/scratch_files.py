@@ -17,8 +17,9 @@ class ScratchFiles:
         self._files = contextlib.ExitStack()
 
     def __call__(self) -> BinaryIO:
-        file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)
-        return cast(BinaryIO, self._files.enter_context(file))
+        return cast(
+            BinaryIO, self._files.enter_context(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES))
+        )
 
     def close(self) -> None:
         self._files.close()

@@ -29,6 +29,7 @@ def offer_from(row: object) -> Offer | None:
         disk_gb=number(row.get("disk_space")),
         dlperf=number(row.get("dlperf")) or 0.0,
         gpu_name=text(row.get("gpu_name"))[:64],
+        gpus=integer(row.get("num_gpus")) or 1,
         fit=_fit(row),
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rune_common.domain.gpu_market import MarketRefused, MarketUnavailable
+from rune_common.domain.gpu_market import KeyRefused, MarketRefused, MarketUnavailable
 
 if TYPE_CHECKING:
     import httpx
@@ -52,6 +52,13 @@ class VastHttp:
         self._lock = threading.Lock()
         self._free_at: dict[tuple[str, str], float] = {}
         self._client: httpx.Client | None = None
+
+    def close(self) -> None:
+        """Give the connections back; a later call opens new ones."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
 
     def once(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> VastReply:
         """Raises MarketUnavailable for a call without an answer, MarketRefused for a key that does not fit."""
@@ -103,7 +110,7 @@ class VastHttp:
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise MarketUnavailable("the provider does not answer") from exc
         if answer.status_code in (401, 403):
-            raise MarketRefused("the provider does not take the key")
+            raise KeyRefused("the provider does not take the key")
         return VastReply(answer.status_code, content)
 
     def _wait_for_turn(self, method: str, path: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,12 +39,13 @@ class AgentLog:
     """One leg of an agent, from its start to its final line. Feed it in order; it keeps what is open.
 
     `attempt_id` makes the producer keys. Token counts of the library are cumulative within a leg, so each
-    event carries the increase only.
+    event carries the increase only. `carried` is what the driver's final figures have of earlier legs.
     """
 
     attempt_id: str
     model: str
     prices: PriceBook = field(default_factory=dict)
+    carried: Mapping[str, Any] = field(default_factory=dict)
     model_call_begun: bool = False
     seen_input: int = 0
     seen_output: int = 0
@@ -65,20 +66,34 @@ class AgentLog:
         mapping = _MAPPINGS.get(event.event)
         return mapping(self, event) if mapping else []
 
+    def take_over(self, calls: Mapping[str, str]) -> None:
+        """Calls, by id with the tool's name, that an earlier leg left open: their results come in this one."""
+        self._open |= {call_id: _OpenCall(name, 0, name) for call_id, name in calls.items()}
+
     def close_open_calls(self) -> list[EventDraft]:
         """Every `tool_call` gets exactly one result: `aborted` for those that will not get another."""
         found = [aborted_call(call_id, call.name) for call_id, call in self._open.items()]
         self._open.clear()
         return found
 
+    def paused(self, success: DriverSuccess, pending: Iterable[str], *, duration_ms: float) -> list[EventDraft]:
+        """The end of a leg that waits for decisions about `pending` calls, which stay open."""
+        for call_id in pending:
+            self._open.pop(call_id, None)
+        payload = {
+            "summary": "agent waits for approval",
+            "holmes": {"event": EventName.APPROVAL_REQUIRED},
+            "span": {"name": "agent.ask", "status": "ok", "labels": {"model": self.model}},
+        }
+        usage = self._remaining_usage(success)
+        return [
+            *self.close_open_calls(),
+            self._draft("run_progress", payload, duration_ms=duration_ms, usage=usage),
+        ]
+
     def final(self, success: DriverSuccess, *, duration_ms: float) -> list[EventDraft]:
         """The final answer, with whatever usage the driver reports beyond what its events did."""
-        counted = success.result.get("token_usage") or {}
-        usage = self._usage(
-            _count(counted.get("prompt_tokens")),
-            _count(counted.get("completion_tokens")),
-            _count(counted.get("llm_calls")),
-        )
+        usage = self._remaining_usage(success)
         metadata = success.result.get("metadata") or {}
         payload = {
             "summary": "agent answered",
@@ -216,6 +231,13 @@ class AgentLog:
         }
         return [self._draft("run_progress", payload, seq=event.seq, usage=usage)]
 
+    def _remaining_usage(self, success: DriverSuccess) -> EventUsage:
+        """What the driver's final figures have beyond its events, and beyond earlier legs."""
+        counted = success.result.get("token_usage") or {}
+        names = ("prompt_tokens", "completion_tokens", "llm_calls")
+        own = [max(0, _count(counted.get(name)) - _count(self.carried.get(name))) for name in names]
+        return self._usage(*own)
+
     def _usage(self, input_tokens: int, output_tokens: int, calls: int) -> EventUsage:
         """The increase over what was counted; cumulative figures never go back."""
         added_in, added_out = max(0, input_tokens - self.seen_input), max(0, output_tokens - self.seen_output)
@@ -291,6 +313,19 @@ def aborted_call(call_id: str, tool_name: str) -> EventDraft:
         "status": "aborted",
         "data": None,
         "span": _tool_span(tool_name, "aborted"),
+    }
+    return EventDraft("tool_result", payload, actor=ACTOR, call_id=call_id)
+
+
+def refused_call(call_id: str, tool_name: str, reason: str) -> EventDraft:
+    """The result of a tool call that was not allowed."""
+    payload = {
+        "summary": f"{tool_name} denied",
+        "call_id": call_id,
+        "tool_name": tool_name,
+        "status": "denied",
+        "data": reason,
+        "span": _tool_span(tool_name, "denied"),
     }
     return EventDraft("tool_result", payload, actor=ACTOR, call_id=call_id)
 

@@ -36,9 +36,7 @@ def render(template: str, values: Mapping[str, str]) -> str:
 
     Raises TemplateError, and KeyError for a key without a value.
     """
-    return "".join(
-        values[part.key] if isinstance(part, _Placeholder) else part for part in _parts(template)
-    )
+    return "".join(values[part.key] if isinstance(part, _Placeholder) else part for part in _parts(template))
 
 
 def cut(answer: str, limit: int = MAX_ANSWER_BYTES) -> str:

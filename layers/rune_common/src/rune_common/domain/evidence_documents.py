@@ -64,9 +64,7 @@ def result_sha256(result: Mapping[str, Any] | None) -> str:
     return hashlib.sha256(result_bytes(result)).hexdigest()
 
 
-def provenance(
-    run: Run, facts: Facts, result: Mapping[str, Any] | None, product: Product
-) -> dict[str, Any]:
+def provenance(run: Run, facts: Facts, result: Mapping[str, Any] | None, product: Product) -> dict[str, Any]:
     """An in-toto statement with SLSA's provenance predicate. It is not signed and claims no level."""
     times = {"startedOn": run.started_at, "finishedOn": run.finished_at}
     return {

@@ -1,4 +1,4 @@
-"""A folded log as bytes and back, so that a long log need not be read again (ADR 0020)."""
+"""A folded log as bytes and back, so that a long log need not be read again (ADR 0008)."""
 
 from __future__ import annotations
 

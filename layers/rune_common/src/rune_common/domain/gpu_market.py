@@ -27,6 +27,12 @@ class MarketRefused(RuneError):
     code = "market_refused"
 
 
+class KeyRefused(MarketRefused):
+    """The provider does not take the account's key, or there is none."""
+
+    code = "key_refused"
+
+
 class MarketUnavailable(Unavailable):
     """The provider does not answer, or asks for patience. What was asked for has not been done."""
 
@@ -65,6 +71,7 @@ class Offer:
     disk_gb: float | None
     dlperf: float = 0.0
     gpu_name: str = ""
+    gpus: int = 1
     fit: bool = True
 
 

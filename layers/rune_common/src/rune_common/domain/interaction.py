@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from rune_common.domain.access import Principal
-from rune_common.domain.errors import FieldProblem, InvalidRequest, NoPendingInteraction
+from rune_common.domain.errors import FieldProblem, InvalidRequest
 from rune_common.domain.runs import Run
 
 DENIED = "denied by interaction"
@@ -53,17 +53,5 @@ class Approvals(Protocol):
     def decide(
         self, run: Run, approval_id: str, decision: Decision, *, reason: str, caller: Principal
     ) -> None:
-        """Raises what refuses the decision, and NoPendingInteraction for one that was settled meanwhile."""
+        """Raises what refuses the decision."""
         ...
-
-
-class NoApprovals:
-    """Nothing that runs here asks anybody."""
-
-    def pending(self, run: Run) -> Sequence[PendingApproval]:
-        return ()
-
-    def decide(
-        self, run: Run, approval_id: str, decision: Decision, *, reason: str, caller: Principal
-    ) -> None:
-        raise NoPendingInteraction(approval_id)

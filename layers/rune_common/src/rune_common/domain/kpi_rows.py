@@ -83,6 +83,7 @@ _SHORT = {
 }  # fmt: skip
 """The names under which a stored row has its members; one that has its default value is left out."""
 
+_LISTS = {"used_models", "close_ms", "approval_ms"}
 _DEFAULTS = {each.name: each.default for each in fields(RunRow)}
 
 
@@ -98,10 +99,10 @@ def pack(row: RunRow) -> str:
 def unpack(run_id: str, text: str) -> RunRow:
     """The inverse of `pack`. A member that this version does not know is left out."""
     stored: dict[str, Any] = json.loads(text)
-    found = {name: stored[short] for name, short in _SHORT.items() if short in stored}
-    return RunRow(
-        run_id=run_id, **{name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
-    )
+    found: dict[str, Any] = {name: stored[short] for name, short in _SHORT.items() if short in stored}
+    for name in _LISTS & found.keys():
+        found[name] = tuple(found[name])
+    return RunRow(run_id=run_id, **found)
 
 
 def pack_evidence_check(*, verified: bool, reproduced: bool) -> str:

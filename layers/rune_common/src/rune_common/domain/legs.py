@@ -41,7 +41,9 @@ def with_leg(run: Run, leg: Leg) -> Run:
     """The run with a leg as it now is; a new one is added."""
     others = [each for each in run.legs if each.attempt_id != leg.attempt_id]
     known = len(others) < len(run.legs)
-    legs = [leg if each.attempt_id == leg.attempt_id else each for each in run.legs] if known else [*others, leg]
+    legs = (
+        [leg if each.attempt_id == leg.attempt_id else each for each in run.legs] if known else [*others, leg]
+    )
     return replace(run, legs=tuple(legs))
 
 

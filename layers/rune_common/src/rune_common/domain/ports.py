@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
+from rune_common.domain.approvals import Approval
 from rune_common.domain.artifacts import Artifact
 from rune_common.domain.chains import ChainState
 from rune_common.domain.events import Event
@@ -59,9 +60,13 @@ class Producer:
     digest: str = ""
 
 
+LARGEST_SNAPSHOT = 300_000
+"""Bytes of a snapshot that is still kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class FoldSnapshot:
-    """What a log says up to a sequence, as bytes of a form that `form` names (ADR 0020).
+    """What a log says up to a sequence, as bytes of a form that `form` names (ADR 0008).
 
     It only saves reading: whoever does not find one, or not one of its own form, folds the log.
     """
@@ -79,6 +84,8 @@ class RunChange:
     unfinished and running runs follow from the two states. `result` is the job's result, kept beside the
     record; `forget_request` deletes the stored request with its secrets. `artifacts` enter the run's index.
     `chain` replaces the stored state of a chain's steps. `claim`: the idempotency key that asked for this.
+    `approvals` are stored as they are now, each by its id. `conversation` is what a paused agent goes on from; it
+    is kept sealed, replaces an older one, and is deleted with the request.
     """
 
     before: Run
@@ -90,6 +97,8 @@ class RunChange:
     artifacts: tuple[Artifact, ...] = ()
     chain: ChainState | None = None
     claim: IdempotencyClaim | None = None
+    approvals: tuple[Approval, ...] = ()
+    conversation: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +236,14 @@ class RunStore(Protocol):
         ...
 
     def artifact(self, tenant: str, run_id: str, artifact_id: str) -> Artifact | None: ...
+
+    def approvals(self, tenant: str, run_id: str) -> Sequence[Approval]:
+        """The run's approvals, oldest first."""
+        ...
+
+    def conversation(self, tenant: str, run_id: str) -> Mapping[str, Any] | None:
+        """What the run's paused agent goes on from; for the agent's worker only."""
+        ...
 
 
 class BlobStore(Protocol):

@@ -17,6 +17,8 @@ _ENDS = {
 }
 _FAILED_ENDS = {
     "RUN_TIMEOUT": ("timeout", "infra_error", "MAX_RUNTIME_EXCEEDED"),
+    "APPROVAL_DENIED": ("approval_denied", "blocked_by_policy", "APPROVAL_DENIED"),
+    "APPROVAL_EXPIRED": ("approval_expired", "awaiting_hitl", "APPROVAL_EXPIRED"),
     "POLICY_DENIED": ("policy_denied", "blocked_by_policy", "POLICY_RULE"),
 }
 
@@ -34,7 +36,7 @@ def end_run(run: Run, trigger: Trigger, outcome: Outcome, *, now_ms: int) -> tup
     if ended.started_at is not None:
         span = _span("job.execute", ended)
         payload = {"summary": "work has ended", "span": span}
-        drafts.append(EventDraft("run_progress", payload, duration_ms=now_ms - ended.started_at))
+        drafts.append(EventDraft("run_progress", payload, duration_ms=now_ms - ended.started_at - ended.waited_ms))
     drafts.append(_terminal_event(ended, outcome))
     return ended, drafts
 
@@ -58,6 +60,7 @@ def _ended(run: Run, state: RunState, outcome: Outcome, now_ms: int) -> Run:
         phase=None,
         percent=None,
         holds_slot=False,
+        pause=None,
     )
 
 

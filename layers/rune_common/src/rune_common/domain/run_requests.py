@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -42,7 +42,6 @@ class NewRun:
     document: Mapping[str, Any]
     work: Any = None
     timeout_seconds: int = 3600
-    concealed: tuple[str, ...] = field(default=())
 
     @property
     def parent_run_id(self) -> str | None:

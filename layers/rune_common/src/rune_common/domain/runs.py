@@ -158,6 +158,23 @@ class ReportedWork:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A run's wait for decisions (runs-api.md 6.4). Times are epoch ms.
+
+    `due`: when the first of what is pending expires. `settled_at`: since when nothing is waited for any more.
+    `token` answers the state machine, once it waits. `started`: an attempt that goes on from here was started; the
+    attempt that takes the pause over removes it.
+    """
+
+    pause_id: str
+    since: int
+    due: int
+    settled_at: int | None = None
+    token: str = ""
+    started: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """A run's record: what is known without reading its log. Times are epoch milliseconds.
 
@@ -168,6 +185,8 @@ class Run:
     for the run, "" while there is none; `phases` are those that have ended, `phase_since` when the present one
     began. `legs` are the attempts that are under way in a run of several agents, which has no `attempt_id`.
     `mode`, `repo` and `parent_run_id` are what a list asks for. `stop_by`: when the grace of a cancel is over.
+    `pause` is there while the run waits for decisions, and until an attempt goes on; `pauses` counts them,
+    `waited_ms` is how long the earlier ones took, which is no working time.
     """
 
     tenant: str
@@ -214,6 +233,9 @@ class Run:
     parent_run_id: str | None = None
     stop_by: int | None = None
     reported: ReportedWork = field(default_factory=ReportedWork)
+    pause: Pause | None = None
+    pauses: int = 0
+    waited_ms: int = 0
 
     @property
     def terminal(self) -> bool:
@@ -221,8 +243,15 @@ class Run:
 
     @property
     def deadline_at(self) -> int | None:
-        """When the run has used up its time, epoch ms; None before it starts."""
-        return None if self.started_at is None else self.started_at + self.timeout_seconds * 1000
+        """When the run has used up its time, epoch ms; None before it starts and while it waits for decisions."""
+        if self.started_at is None or self.waits:
+            return None
+        return self.started_at + self.timeout_seconds * 1000 + self.waited_ms
+
+    @property
+    def waits(self) -> bool:
+        """Whether a decision about what the run does is outstanding."""
+        return self.pause is not None and self.pause.settled_at is None
 
     def due_at(self) -> int | None:
         """When somebody must look at the run if nothing happened, epoch ms; None once it has ended."""
@@ -234,6 +263,9 @@ class Run:
             )
         if self.stop_by is not None:
             return self.stop_by
+        if self.pause is not None and not self.pause.started:
+            settled_at = self.pause.settled_at
+            return self.pause.due if settled_at is None else settled_at + WAKE_PATIENCE_MS
         if self.kind is RunKind.EXTERNAL:
             return self.updated_at + IDLE_PATIENCE_MS
         if self.heartbeat_at is not None:
@@ -249,6 +281,9 @@ QUEUE_PATIENCE_MS = 15 * 60 * 1000
 
 HEARTBEAT_PATIENCE_MS = 120 * 1000
 """A worker silent for this long is lost (jobs-api.md 4.1)."""
+
+WAKE_PATIENCE_MS = 20 * 1000
+"""A run whose wait is over and that has not gone on after this long is woken again."""
 
 IDLE_PATIENCE_MS = 24 * 60 * 60 * 1000
 """An external run of which nobody has told anything for this long is given up (runs-api.md 2.6)."""

@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
+from rune_common.domain.errors import Misconfigured
+
 Purpose = Literal["events", "terminal"]
 LIFE_MS = 10 * 60 * 1000
 _MAC_BYTES = 32
@@ -29,7 +31,9 @@ class StreamTicket:
 
 
 def sign_ticket(ticket: StreamTicket, *, key: bytes) -> str:
-    """The same ticket has the same text."""
+    """The same ticket has the same text. Raises Misconfigured without a key: everybody could make such tickets."""
+    if not key:
+        raise Misconfigured("RUNE_CURSOR_KEY is not set")
     fields = [ticket.tenant, ticket.run_id, ticket.purpose, ticket.subject, ticket.expires_at]
     raw = json.dumps(fields, separators=(",", ":")).encode()
     return _text(_mac(raw, key) + raw)
@@ -37,7 +41,7 @@ def sign_ticket(ticket: StreamTicket, *, key: bytes) -> str:
 
 def read_ticket(text: str, *, run_id: str, purpose: Purpose, key: bytes, now_ms: int) -> StreamTicket | None:
     """The ticket, if it is one that this deployment signed for this run and purpose and that still counts."""
-    if len(text) > _LONGEST:
+    if not key or len(text) > _LONGEST:
         return None
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

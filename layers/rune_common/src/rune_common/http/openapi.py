@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
+from rune_common.http.dialects import speaks_of_runs
 from rune_common.http.schemas.error import ErrorView
 from rune_common.http.schemas.estimate import EstimateCost
 from rune_common.http.schemas.interaction import AnswerInteraction
@@ -15,6 +16,11 @@ from rune_common.http.schemas.submit_agent_job import SubmitAgentJob
 from rune_common.http.schemas.submit_benchmark import SubmitBenchmark
 from rune_common.http.schemas.submit_chain import SubmitChain
 from rune_common.http.schemas.submit_llm_instance import SubmitLlmInstance
+from rune_common.http.schemas.append_events import AppendEvents
+from rune_common.http.schemas.approvals import DecideApproval
+from rune_common.http.schemas.create_run import CreateRun
+from rune_common.http.schemas.run_changes import CancelRun, CompleteRun, CreateStreamTicket
+from rune_common.http.schemas.run_error import RunErrorView
 from rune_common.http.schemas.tenant_settings import ChangeSettings, CreateProfile
 
 REF_TEMPLATE = "#/components/schemas/{model}"
@@ -39,6 +45,13 @@ def complete(app: FastAPI) -> dict[str, Any]:
             (EstimateCost, "validation"),
             (SimulateFinops, "validation"),
             (AnswerInteraction, "validation"),
+            (CreateRun, "validation"),
+            (CancelRun, "validation"),
+            (CompleteRun, "validation"),
+            (AppendEvents, "validation"),
+            (CreateStreamTicket, "validation"),
+            (DecideApproval, "validation"),
+            (RunErrorView, "serialization"),
             (ErrorView, "serialization"),
         ],
         ref_template=REF_TEMPLATE,
@@ -48,16 +61,16 @@ def complete(app: FastAPI) -> dict[str, Any]:
         schemas.pop(unused, None)
     found["components"]["securitySchemes"] = _SECURITY_SCHEMES
     found["security"] = [{name: []} for name in _SECURITY_SCHEMES]
-    for operations in found["paths"].values():
+    for path, operations in found["paths"].items():
         for operation in operations.values():
-            _describe_errors(operation)
+            _describe_errors(operation, "RunErrorView" if speaks_of_runs(path) else "ErrorView")
     return found
 
 
-def _describe_errors(operation: dict[str, Any]) -> None:
+def _describe_errors(operation: dict[str, Any], view: str) -> None:
     # Invalid requests are answered with 400 in our own dialect, not with FastAPI's 422.
     operation["responses"].pop("422", None)
     operation["responses"]["default"] = {
         "description": "What went wrong",
-        "content": {"application/json": {"schema": {"$ref": REF_TEMPLATE.format(model="ErrorView")}}},
+        "content": {"application/json": {"schema": {"$ref": REF_TEMPLATE.format(model=view)}}},
     }

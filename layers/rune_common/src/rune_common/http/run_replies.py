@@ -9,10 +9,14 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Response
 
 from rune_common.domain.access import Principal
+from rune_common.domain.events import SCHEMA_VERSION
+from rune_common.domain.run_cursors import event_id
 from rune_common.http.body import JsonObject, RawBody, json_object
 from rune_common.http.idempotency import IdempotencyKey
 from rune_common.http.wired import Wired
 from rune_common.usecases.keyed_answers import Answer, Keyed, KeyedAnswers
+from rune_common.usecases.read_run_events import StoredEvents
+from rune_common.wiring import Services
 
 RUNS = "/api/v1/runs"
 RUNTIME_RUNS = "/api/v1/runtime/runs"
@@ -68,7 +72,7 @@ def with_links(status: Mapping[str, Any], request: Request) -> dict[str, Any]:
 class Keeping:
     """What a route needs to answer a repetition; `of` names the operation with its ids."""
 
-    def __init__(self, key: IdempotencyKey, services: Wired) -> None:
+    def __init__(self, key: str | None, services: Services) -> None:
         self._key, self._services = key, services
 
     def of(self, operation: str, sha256: str, caller: Principal) -> KeyedAnswers:
@@ -82,4 +86,24 @@ class Keeping:
         )
 
 
-Kept = Annotated[Keeping, Depends()]
+async def keeping(key: IdempotencyKey, services: Wired) -> Keeping:
+    return Keeping(key, services)
+
+
+Kept = Annotated[Keeping, Depends(keeping)]
+
+
+def stored_events_reply(page: StoredEvents) -> Response:
+    """A page of a log. The lines are put in as they are stored: no reader changes a byte (runs-api.md 3.3)."""
+    head = {"run_id": page.run.run_id, "schema_version": SCHEMA_VERSION}
+    tail = {
+        "next_after_event_id": page.next_after_event_id,
+        "has_more": page.has_more,
+        "head_sequence": page.head_sequence,
+        "head_event_id": event_id(page.run.run_id, page.head_sequence),
+        "terminal": page.terminal,
+    }
+    before, after = (json.dumps(each, separators=(",", ":")).encode() for each in (head, tail))
+    lines = b",".join(event.body for event in page.events)
+    content = b"".join((before[:-1], b',"events":[', lines, b"],", after[1:]))
+    return Response(content, media_type="application/json")

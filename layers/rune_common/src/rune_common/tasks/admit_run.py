@@ -8,8 +8,8 @@ from rune_common.wiring import Services
 
 
 def task(event: Mapping[str, Any], services: Services) -> dict[str, Any]:
-    """`{tenant, run_id}` to `{go}`: whether there is anything left to do. Raises RunCancelled."""
-    go = admit_run(
+    """`{tenant, run_id}` to `{go, waits}`: what there is left to do. Raises RunCancelled."""
+    admitted = admit_run(
         event["tenant"], event["run_id"], runs=services.runs, clock=services.clock, redactor=services.redactor
     )
-    return {"go": go}
+    return {"go": admitted.go, "waits": admitted.waits}

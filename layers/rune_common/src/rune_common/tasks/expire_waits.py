@@ -12,6 +12,7 @@ def task(event: Mapping[str, Any], services: Services) -> dict[str, Any]:
     ended = expire_waits(
         runs=services.runs,
         executions=services.executions,
+        callbacks=services.callbacks,
         clock=services.clock,
         redactor=services.redactor,
         seal=services.evidence,

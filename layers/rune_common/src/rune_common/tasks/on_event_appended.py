@@ -8,4 +8,4 @@ from rune_common.wiring import Services
 
 def consume(appended: Sequence[Appended], services: Services) -> None:
     """Count the events of a batch."""
-    count_events(appended, metrics=services.metrics)
+    count_events(appended, metrics=services.metrics, runs=services.runs)

@@ -16,7 +16,5 @@ def task(event: Mapping[str, Any], services: Services) -> dict[str, Any]:
         return asdict(Reaped())
     reaped = reap_backends(ports=rent_ports(services))
     if reaped.failures and services.settings.on_aws:
-        write_metric(
-            "reaper_failures", reaped.failures, stage=services.settings.env, now_ms=services.clock()
-        )
+        write_metric("reaper_failures", reaped.failures, stage=services.settings.env, now_ms=services.clock())
     return asdict(reaped)

@@ -25,6 +25,7 @@ def rent_ports(services: Services) -> RentPorts:
         redactor=services.redactor,
         deployment_id=settings.deployment_id,
         limits=SpendLimits.of_usd(settings.spend_limit_per_job_usd, settings.spend_limit_per_day_usd),
+        quotes=services.gpu_quotes,
         poll_seconds=settings.vastai_poll_seconds,
         boot_timeout=settings.vastai_boot_timeout,
         recheck_seconds=settings.vastai_recheck_seconds,

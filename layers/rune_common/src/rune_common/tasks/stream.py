@@ -32,9 +32,7 @@ def consume_batch(event: Mapping[str, Any], consume: Callable[[RunMoved], None])
     return {"batchItemFailures": []}
 
 
-def consume_events(
-    event: Mapping[str, Any], consume: Callable[[Sequence[Appended]], None]
-) -> dict[str, Any]:
+def consume_events(event: Mapping[str, Any], consume: Callable[[Sequence[Appended]], None]) -> dict[str, Any]:
     """A batch of new events at once; if it fails, all of it is delivered again, which has to be harmless."""
     records = event.get("Records", ())
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from rune_common.domain.errors import RunCancelled
 from rune_common.domain.events import EventDraft, Redacting
@@ -11,8 +11,16 @@ from rune_common.domain.runs import PhaseRecord, Run, RunState, Trigger, transit
 from rune_common.usecases.change_run import Proposal, change_run
 
 
-def admit_run(tenant: str, run_id: str, *, runs: RunStore, clock: Clock, redactor: Redacting) -> bool:
-    """True when the run is to go on, False when it has ended. Raises RunCancelled while it is cancelling."""
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """`go`: the run is to go on. `waits`: for decisions, before anything else."""
+
+    go: bool
+    waits: bool
+
+
+def admit_run(tenant: str, run_id: str, *, runs: RunStore, clock: Clock, redactor: Redacting) -> Admission:
+    """Begin a run, or take up one that had begun. Raises RunCancelled while it is cancelling."""
 
     def decide(run: Run) -> Proposal | None:
         if run.state is RunState.CANCELLING:
@@ -30,4 +38,5 @@ def admit_run(tenant: str, run_id: str, *, runs: RunStore, clock: Clock, redacto
         payload = {"summary": "run started", "runtime_profile": "container_readonly", "context_files": []}
         return Proposal(started, [EventDraft("run_started", payload)])
 
-    return not change_run(tenant, run_id, decide, runs=runs, clock=clock, redactor=redactor).terminal
+    run = change_run(tenant, run_id, decide, runs=runs, clock=clock, redactor=redactor)
+    return Admission(not run.terminal, run.waits)

@@ -20,13 +20,15 @@ from rune_common.domain.driver_protocol import RUN_TIMED_OUT
 from rune_common.domain.events import EventDraft, Redacting
 from rune_common.domain.legs import with_leg, without_leg
 from rune_common.domain.ports import AgentStarter, AgentTask, Clock, RunStore, TaskCallbacks
-from rune_common.domain.runs import HEARTBEAT_PATIENCE_MS, Leg, Run, RunState
+from rune_common.domain.rentals import total_cost
+from rune_common.domain.runs import HEARTBEAT_PATIENCE_MS, Leg, Outcome, Run, RunState
 from rune_common.usecases.attempt_repeats import is_expired
 from rune_common.usecases.change_chain import ChainProposal, change_chain
 from rune_common.usecases.close_chain import finish_chain
 from rune_common.usecases.run_attempt import MAX_ATTEMPTS
 
 WORKER_LOST = "worker lost"
+OVERSPENT = Outcome(RunState.FAILED, "SPEND_LIMIT_EXCEEDED", "cost has reached the spend limit")
 MESSAGE = "asking agent"
 
 
@@ -80,8 +82,14 @@ class _Look:
         now = self._ports.clock()
         run, chain = _without_lost(run, chain, now)
         drafts: list[EventDraft] = []
+        if run.outcome is None and is_overspent(run, now):
+            run = replace(run, outcome=OVERSPENT)
         if run.state is RunState.CANCELLING or is_expired(run, now):
             chain = skip_waiting(chain, now_ms=now)
+        elif run.outcome is not None:
+            text = run.outcome.error or STOPPED
+            chain = skip_waiting(chain, now_ms=now)
+            run = replace(run, legs=tuple(replace(leg, stopping=text) for leg in run.legs))
         elif chain.stopping:
             run = replace(run, legs=tuple(replace(leg, stopping=STOPPED) for leg in run.legs))
         else:
@@ -105,6 +113,12 @@ def shown(run: Run, chain: ChainState, now_ms: int) -> Run:
     if run.phase == "ask":
         return known
     return replace(known, phase="ask", phase_since=now_ms, message=MESSAGE)
+
+
+def is_overspent(run: Run, now_ms: int) -> bool:
+    """What was rented for the run has cost as much as it may (jobs-api.md 7.3)."""
+    limits = [rental.limit_micro_usd for rental in run.rentals if rental.open]
+    return bool(limits) and total_cost(run.rentals, now_ms) >= max(limits)
 
 
 def _without_lost(run: Run, chain: ChainState, now_ms: int) -> tuple[Run, ChainState]:

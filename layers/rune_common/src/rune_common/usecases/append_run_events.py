@@ -39,6 +39,7 @@ class AppendPorts:
     redactor: Redacting
     locks: RunLocks
     seal: Seal = unsealed
+    max_events: int = MAX_EVENTS
 
 
 def append_run_events(
@@ -102,7 +103,7 @@ class _Append:
             return None
         if run.terminal:
             raise RunTerminal(run.run_id)
-        if run.head.sequence + len(new) > MAX_EVENTS - MAX_EVENTS_PER_APPEND:
+        if run.head.sequence + len(new) > self._ports.max_events - MAX_EVENTS_PER_APPEND:
             self.filled = True
             return self._full(run)
         return self._appended(run, new)
@@ -110,7 +111,8 @@ class _Append:
     def answered(self, run: Run, places: Mapping[str, Producer]) -> Answer:
         """The answer, given the places of all drafts; `known` tells which were there before."""
         seen: set[str] = set()
-        events, appended = [], 0
+        events: list[dict[str, Any]] = []
+        appended = 0
         for key in self._asked:
             duplicate = key in self.known or key in seen
             seen.add(key)

@@ -63,9 +63,7 @@ def _drafts(
         yield artifact_added(artifact)
 
 
-def _append(
-    task: AgentTask, drafts: Sequence[EventDraft], ports: ArtifactPorts, redactor: Redacting
-) -> None:
+def _append(task: AgentTask, drafts: Sequence[EventDraft], ports: ArtifactPorts, redactor: Redacting) -> None:
     def decide(run: Run) -> Proposal:
         owned_by(run, task.attempt_id)
         return Proposal(run, drafts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rune_common.domain.driver_protocol import (
     DriverFailure,
     DriverSuccess,
     DriverTransport,
+    Outcome,
     failure,
 )
 from rune_common.domain.events import EventDraft, Redacting
@@ -27,6 +29,25 @@ NO_ANSWER = failure("empty_answer", "the agent gave no answer")
 
 
 @dataclass(frozen=True, slots=True)
+class Resumption:
+    """What a leg goes on from: the paused conversation, and one decision for each of its pending calls."""
+
+    state: Mapping[str, Any]
+    decisions: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolApproval:
+    """What becomes of calls outside the agent's allow-list: refused, unless `key` can sign what is to be decided."""
+
+    key: str = ""
+    resumption: Resumption | None = None
+
+
+REFUSED = ToolApproval()
+
+
+@dataclass(frozen=True, slots=True)
 class LegEnd:
     """How a leg ended. `on_run_deadline`: its time limit was the run's own. `drafts` say it in the log."""
 
@@ -36,6 +57,11 @@ class LegEnd:
     model_call_begun: bool
     stopped_by: str | None
     on_run_deadline: bool
+
+    @property
+    def pending(self) -> Sequence[Mapping[str, Any]]:
+        """The calls that the agent waits to be decided about; none when it has ended."""
+        return _pending(self.ended) if isinstance(self.ended, DriverSuccess) else ()
 
 
 class AttemptLeg:
@@ -52,7 +78,9 @@ class AttemptLeg:
         clock: Clock,
         redactor: Redacting,
         poll_seconds: float,
+        approval: ToolApproval = REFUSED,
     ) -> None:
+        self._approval = approval
         self._task, self._log, self._clock = task, log, clock
         self._stopped_by: str | None = None
         self._call: DriverCall | None = None
@@ -88,21 +116,25 @@ class AttemptLeg:
         self._watch.start()
         try:
             ended = self._follow(
-                driver, driver_params(run, request, folder, timeout_seconds=deadline), deadline
+                driver,
+                driver_params(run, request, folder, timeout_seconds=deadline, approval=self._approval),
+                deadline,
             )
         finally:
             self._watch.close()
             self._writer.close()
         if self._writer.failure is not None:
             ended = LOG_LOST
-        elif isinstance(ended, DriverSuccess) and not str(ended.result.get("answer") or "").strip():
+        elif isinstance(ended, DriverSuccess) and not _pending(ended) and not _answered(ended):
             ended = NO_ANSWER
         took = self._clock() - began
-        drafts = (
-            self._log.final(ended, duration_ms=took)
-            if isinstance(ended, DriverSuccess)
-            else self._log.failed(ended, duration_ms=took)
-        )
+        if isinstance(ended, DriverFailure):
+            drafts = self._log.failed(ended, duration_ms=took)
+        elif pending := _pending(ended):
+            ids = [str(call.get("tool_call_id")) for call in pending]
+            drafts = self._log.paused(ended, ids, duration_ms=took)
+        else:
+            drafts = self._log.final(ended, duration_ms=took)
         return LegEnd(
             ended=ended,
             drafts=[self._writer.fit(draft) for draft in drafts],
@@ -132,7 +164,25 @@ def output_folder(folder: Path) -> Path:
     return folder / "output"
 
 
-def driver_params(run: Run, request: RunRequest, folder: Path, *, timeout_seconds: float) -> dict[str, Any]:
+def _pending(success: DriverSuccess) -> Sequence[Mapping[str, Any]]:
+    if success.result.get("outcome") != Outcome.APPROVAL_REQUIRED:
+        return ()
+    found = success.result.get("pending_approvals")
+    return [call for call in found if isinstance(call, Mapping)] if isinstance(found, list) else ()
+
+
+def _answered(success: DriverSuccess) -> bool:
+    return bool(str(success.result.get("answer") or "").strip())
+
+
+def driver_params(
+    run: Run,
+    request: RunRequest,
+    folder: Path,
+    *,
+    timeout_seconds: float,
+    approval: ToolApproval = REFUSED,
+) -> dict[str, Any]:
     """The parameters of `ask` (holmes-driver.md 2.3). A kubeconfig goes into a file of mode 0600.
 
     The folder for artifacts lies beside it, so nothing that is published can be the kubeconfig.
@@ -147,9 +197,17 @@ def driver_params(run: Run, request: RunRequest, folder: Path, *, timeout_second
         "output_dir": str(output_folder(folder)),
         # The model was loaded in the phase before this one.
         "backend_warmup": False,
-        "tool_approval": "deny",
+        "tool_approval": "pause" if approval.key else "deny",
         "behavior_controls": {"todowrite_instructions": False, "todowrite_reminder": False},
     }
+    if approval.key:
+        params["approval_key"] = approval.key
+    if approval.resumption is not None:
+        params |= {
+            "question": "",
+            "resume_state": dict(approval.resumption.state),
+            "tool_decisions": [dict(each) for each in approval.resumption.decisions],
+        }
     kubeconfig = request.secrets.get("kubeconfig")
     if kubeconfig:
         path = folder / "kubeconfig"

@@ -12,7 +12,9 @@ LOST_ERRORS = frozenset({"States.HeartbeatTimeout", "States.Timeout", "Rune.Tran
 def is_repeated(run: Run, error: str | None, *, now_ms: int) -> bool:
     """An attempt that was lost before its first model call is repeated, a few times and within the deadline."""
     lost = error in LOST_ERRORS and run.outcome is None and run.state is RunState.RUNNING
-    return lost and not run.model_call_begun and run.attempt < MAX_ATTEMPTS and not is_expired(run, now_ms)
+    # Until an attempt takes a pause over, nothing of what comes after the pause has begun.
+    begun = run.model_call_begun and run.pause is None
+    return lost and not begun and run.attempt < MAX_ATTEMPTS and not is_expired(run, now_ms)
 
 
 def is_expired(run: Run, now_ms: int) -> bool:

@@ -13,6 +13,7 @@ from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.runs import Run, RunState, Trigger, UsageTotals, transition
 from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
 from rune_common.usecases.close_chain import ended_chain
+from rune_common.usecases.settle_approvals import cancel_pending
 
 CANCELLED_TEXT = "Cancelled by user"
 
@@ -40,7 +41,9 @@ def cancel_job(
         if run.state is RunState.QUEUED:
             ended = Proposal(_cancelled(run, clock()), [_requested(), _ended(run)], forget_request=True)
             return seal(run, replace(ended, chain=ended_chain(run, runs, now_ms=clock())))
-        return Proposal(replace(run, state=transition(run.state, Trigger.CANCEL)), [_requested()])
+        stopping = replace(run, state=transition(run.state, Trigger.CANCEL))
+        undecided = cancel_pending(stopping, runs, clock())
+        return replace(undecided, drafts=[_requested(), *undecided.drafts])
 
     return change_run(
         caller.tenant, checked_job_id(job_id), decide, runs=runs, clock=clock, redactor=redactor

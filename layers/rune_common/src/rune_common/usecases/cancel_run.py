@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rune_common.domain.access import Principal
+from rune_common.domain.actors import actor_of
 from rune_common.domain.events import EventDraft, Redacting
 from rune_common.domain.external_events import closing_events
 from rune_common.domain.ports import Clock, RunChange, RunStore
 from rune_common.domain.run_endings import end_run
 from rune_common.domain.runs import Outcome, ReportedWork, Run, RunKind, RunState, Trigger, transition
 from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
-from rune_common.usecases.create_run import actor_of
 from rune_common.usecases.find_run import find_run
 from rune_common.usecases.keyed_answers import Answer, KeyedAnswers
+from rune_common.usecases.settle_approvals import cancel_pending
 from rune_common.usecases.run_status import run_status, status_with
 
 STOPPING, DONE = 202, 200
@@ -55,7 +56,7 @@ def cancel_run(
             told.clear()
             if run.terminal or run.state is RunState.CANCELLING and not _forces(run, asked):
                 return None
-            proposal = seal(run, _stopped(run, asked, caller, clock()))
+            proposal = seal(run, _stopped(run, asked, caller, runs, clock()))
 
             def claim(change: RunChange) -> Any:
                 told.append(_answer(change.after, status_with(run_status(run, runs=runs), change.events).document()))
@@ -82,12 +83,18 @@ def _forces(run: Run, asked: Cancellation) -> bool:
     return run.kind is RunKind.EXTERNAL and (asked.force or asked.grace_seconds == 0)
 
 
-def _stopped(run: Run, asked: Cancellation, caller: Principal, now_ms: int) -> Proposal:
+def _stopped(run: Run, asked: Cancellation, caller: Principal, runs: RunStore, now_ms: int) -> Proposal:
     if run.state is RunState.QUEUED:
         ended, drafts = end_run(run, Trigger.CANCEL_QUEUED, CANCELLED, now_ms=now_ms)
         return Proposal(ended, [_requested(asked, caller), *drafts], forget_request=True)
     requested = [] if run.state is RunState.CANCELLING else [_requested(asked, caller)]
     stopping = run if run.state is RunState.CANCELLING else replace(run, state=transition(run.state, Trigger.CANCEL))
+    if run.waits:
+        undecided = cancel_pending(stopping, runs, now_ms)
+        grace = 0 if _forces(run, asked) else asked.grace_seconds * 1000
+        stop_by = now_ms + grace if run.kind is RunKind.EXTERNAL else None
+        after = replace(undecided.run, stop_by=stop_by)
+        return replace(undecided, run=after, drafts=[*requested, *undecided.drafts])
     if run.kind is not RunKind.EXTERNAL:
         return Proposal(stopping, requested)
     if not _forces(run, asked):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rune_common.domain.approvals import Approval
 from rune_common.domain.chains import ChainState
 from rune_common.domain.errors import RunChanged, RunNotFound
 from rune_common.domain.events import (
@@ -35,6 +36,9 @@ class Proposal:
     producers: Sequence[Producer] = ()
     claim: Callable[[RunChange], IdempotencyClaim | None] | None = None
     """Makes the idempotency key's record, which holds the answer, from the change as it will be written."""
+
+    approvals: Sequence[Approval] = ()
+    conversation: Mapping[str, Any] | None = None
 
 
 Decide = Callable[[Run], Proposal | None]
@@ -108,6 +112,8 @@ def plan_change(run: Run, proposal: Proposal, *, now_ms: int, redactor: Redactin
         result=proposal.result,
         forget_request=proposal.forget_request,
         chain=proposal.chain,
+        approvals=tuple(proposal.approvals),
+        conversation=proposal.conversation,
         artifacts=tuple(
             artifact if artifact.created_at else replace(artifact, created_at=now_ms)
             for draft in proposal.drafts

@@ -22,10 +22,10 @@ def finish_chain(tenant: str, run_id: str, *, runs: RunStore, clock: Clock, reda
     """Note what a chain came to whose steps are all settled. Repeating changes nothing."""
 
     def decide(run: Run, chain: ChainState) -> ChainProposal | None:
-        if run.terminal or run.outcome is not None:
+        if run.terminal or any(each.name == "ask" for each in run.phases):
             return None
         now = clock()
-        outcome = Outcome(RunState.SUCCEEDED) if chain.succeeded else STEP_FAILED
+        outcome = run.outcome or (Outcome(RunState.SUCCEEDED) if chain.succeeded else STEP_FAILED)
         if outcome is STEP_FAILED and is_expired(run, now):
             outcome = TIMED_OUT
         status = "ok" if chain.succeeded else "error"

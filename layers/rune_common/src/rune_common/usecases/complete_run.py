@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rune_common.domain.access import Principal
+from rune_common.domain.actors import actor_of
 from rune_common.domain.errors import RunTerminal
 from rune_common.domain.events import EventDraft, Redacting
 from rune_common.domain.external_events import closing_events
 from rune_common.domain.ports import Clock, RunChange, RunStore
 from rune_common.domain.runs import ReportedWork, Run, RunState, Trigger, transition
 from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
-from rune_common.usecases.create_run import actor_of
 from rune_common.usecases.find_run import find_run, reportable
 from rune_common.usecases.keyed_answers import Answer, KeyedAnswers
+from rune_common.usecases.settle_approvals import stop_waiting
 from rune_common.usecases.run_status import run_status, status_with
 
 OK = 200
@@ -60,6 +61,9 @@ def complete_run(
             written.clear()
             if run.terminal:
                 return None
+            if run.waits:
+                # This reading is stale after it, so the whole decision is made once more on a fresh one.
+                stop_waiting(run.tenant, run_id, runs=runs, clock=clock, redactor=redactor)
             proposal = seal(run, _completed(run, told, caller, clock()))
 
             def claim(change: RunChange) -> Any:
@@ -80,10 +84,8 @@ def complete_run(
 
 
 def _completed(run: Run, told: Completion, caller: Principal, now_ms: int) -> Proposal:
-    drafts = []
     if run.state is RunState.AWAITING_APPROVAL:
         run = replace(run, state=transition(run.state, Trigger.RESUME))
-        drafts.append(EventDraft("run_resumed", {"summary": "run resumed", "approval_ids": []}))
     if run.state is RunState.CANCELLING:
         state = transition(run.state, Trigger.STOPPED)
     else:
@@ -100,7 +102,7 @@ def _completed(run: Run, told: Completion, caller: Principal, now_ms: int) -> Pr
         reported=ReportedWork(run.reported.terminal_seq),
         stop_by=None,
     )
-    return Proposal(ended, [*drafts, *closing_events(run.reported), terminal], forget_request=True)
+    return Proposal(ended, [*closing_events(run.reported), terminal], forget_request=True)
 
 
 def _terminal_event(state: RunState, told: Completion, caller: Principal, run: Run) -> EventDraft:

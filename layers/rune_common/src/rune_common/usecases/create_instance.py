@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
-from rune_common.domain.errors import SpendLimitExceeded
+from rune_common.domain.errors import SpendLimitExceeded, Unavailable
 from rune_common.domain.events import EventDraft
+from rune_common.domain.finops import gpu_quotes
 from rune_common.domain.gpu_market import (
     AmbiguousCreate,
+    KeyRefused,
     Launch,
     MarketRefused,
     MarketUnavailable,
+    Offer,
     OfferGone,
     OfferQuery,
 )
@@ -28,6 +33,7 @@ OLLAMA_ENV = {"OLLAMA_HOST": "0.0.0.0:11434"}
 NO_OFFER = "no offer matches the request"
 INSTANCE_FAILED = "the rented instance failed"
 TOO_EXPENSIVE = "projected cost exceeds the spend limit"
+NOT_CONFIGURED = "provider is not configured"
 REFUSED = "the provider refused to create an instance"
 
 
@@ -65,8 +71,11 @@ def _search(phase: Phase, terms: Terms, limit: int, ports: RentPorts) -> list[Ch
     query = OfferQuery(terms.min_dph, float(cap), terms.vram_mb, terms.disk_gb, terms.reliability)
     try:
         offers = ports.market.search(query)
+    except KeyRefused:
+        raise phase.fail("vastai.offer_search", "INSTANCE_FAILED", NOT_CONFIGURED) from None
     except MarketRefused:
         raise phase.fail("vastai.offer_search", "INSTANCE_FAILED", REFUSED) from None
+    _remember_prices(offers, ports)
     tried = {each.offer_id for each in phase.run.rentals}
     found = [each for each in choices(offers, query, phase.run.model) if each.offer_id not in tried]
     labels = {"offers": len(offers), "fitting": len(found), "max_dph": query.max_dph}
@@ -76,6 +85,14 @@ def _search(phase: Phase, terms: Terms, limit: int, ports: RentPorts) -> list[Ch
         raise phase.fail("vastai.offer_search", "NO_OFFER", NO_OFFER, labels)
     phase.done("vastai.offer_search", f"{len(found)} offers fit", labels, ends=False)
     return found
+
+
+def _remember_prices(offers: Sequence[Offer], ports: RentPorts) -> None:
+    """Simulations of costs use what was seen last (jobs-api.md 7.2)."""
+    single = ((each.gpu_name, each.dph) for each in offers if each.fit and each.gpus == 1 and each.dph)
+    with suppress(Unavailable):
+        for quote in gpu_quotes(single, seen_at=ports.clock()):
+            ports.quotes.remember(quote)
 
 
 def _try_offer(choice: Choice, limit: int, phase: Phase, terms: Terms, ports: RentPorts) -> Step | None:

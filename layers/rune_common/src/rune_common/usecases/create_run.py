@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rune_common.domain.access import Principal
+from rune_common.domain.actors import actor_of
 from rune_common.domain.addresses import Resolve
 from rune_common.domain.chain import genesis
 from rune_common.domain.errors import FieldProblem, InvalidRequest, RunNotFound
@@ -18,9 +19,9 @@ from rune_common.domain.runs import LogHead, Run, RunKind, RunState
 from rune_common.domain.spend import SpendLedger, spend_day
 from rune_common.domain.fold import RunStatus
 from rune_common.usecases.find_run import find_run
-from rune_common.usecases.fit_draft import fit_draft
 from rune_common.usecases.keyed_answers import Answer, KeyedAnswers
 from rune_common.usecases.plan_job import JobRules, Plan, Planning
+from rune_common.usecases.queued_event import fit_queued
 from rune_common.usecases.resolve_kubeconfig import Kubeconfigs
 from rune_common.usecases.run_status import status_with
 from rune_common.usecases.submit_job import PLANNERS, REDACTED
@@ -45,7 +46,7 @@ class CreationPorts:
 
 
 def create_run(
-    asked: NewRun, caller: Principal, answers: KeyedAnswers, *, body_sha256: str, ports: CreationPorts
+    asked: NewRun, caller: Principal, answers: KeyedAnswers, *, ports: CreationPorts
 ) -> Answer:
     """Store a queued run, or an external one that runs at once, with its first events and its key.
 
@@ -56,7 +57,7 @@ def create_run(
     def act() -> Answer:
         _check_parent(asked, caller, ports.runs)
         plan = _plan(asked, caller, ports)
-        run, drafts = _new(asked, plan, caller, body_sha256, ports)
+        run, drafts = _new(asked, plan, caller, ports)
         head, events = run.head, []
         for draft in drafts:
             event, head = append_event(head, draft, now_ms=run.created_at, redactor=ports.redactor)
@@ -69,6 +70,7 @@ def create_run(
             events,
             claim=answers.claim(run.run_id, answer),
             max_active=ports.rules.max_active,
+            chain=plan.chain,
         )
         return answer
 
@@ -103,7 +105,7 @@ def _plan(asked: NewRun, caller: Principal, ports: CreationPorts) -> Plan:
 
 
 def _new(
-    asked: NewRun, plan: Plan, caller: Principal, body_sha256: str, ports: CreationPorts
+    asked: NewRun, plan: Plan, caller: Principal, ports: CreationPorts
 ) -> tuple[Run, list[EventDraft]]:
     run_id, now = ports.new_id(), ports.clock()
     external = asked.kind is RunKind.EXTERNAL
@@ -126,29 +128,23 @@ def _new(
         repo=asked.document["repo"],
         parent_run_id=asked.parent_run_id,
     )
-    drafts = [_queued(run, asked, plan, caller, body_sha256, ports)]
+    drafts = [_queued(run, asked, plan, caller, ports)]
     drafts += [_warning(code) for code in plan.warnings]
     return run, [*drafts, _started(asked)] if external else drafts
 
 
 def _queued(
-    run: Run, asked: NewRun, plan: Plan, caller: Principal, body_sha256: str, ports: CreationPorts
+    run: Run, asked: NewRun, plan: Plan, caller: Principal, ports: CreationPorts
 ) -> EventDraft:
     payload = {
         "summary": "accepted",
         "kind": str(run.kind),
-        "request": {**plan.document, **dict.fromkeys((*plan.concealed, *asked.concealed), REDACTED)},
-        "request_sha256": body_sha256,
+        "request": {**plan.document, **plan.shown, **dict.fromkeys(plan.concealed, REDACTED)},
         "product_version": ports.rules.product_version,
         "span": {"name": "job.queued", "status": "ok", "labels": {"kind": KIND_WORDS[run.kind]}},
     }
     draft = EventDraft("run_queued", payload, actor_detail=actor_of(caller))
-    return fit_draft(draft, run.tenant, run.run_id, blobs=ports.blobs, redactor=ports.redactor)
-
-
-def actor_of(caller: Principal) -> dict[str, str]:
-    """Who made an event happen; the status's `created_by` is the one of the first (runs-api.md 3.1)."""
-    return {"kind": "human" if caller.kind == "human" else "service", "id": caller.subject}
+    return fit_queued(draft, run.tenant, run.run_id, blobs=ports.blobs, redactor=ports.redactor)
 
 
 def _started(asked: NewRun) -> EventDraft:

@@ -63,7 +63,9 @@ def find_by_label(rental: Rental, phase: Phase, ports: RentPorts) -> Rental | No
 def nothing_created(rental: Rental, phase: Phase, ports: RentPorts) -> None:
     """The wish for an instance came to nothing: what was set aside for it is free again."""
     ports.ledger.settle(phase.run.tenant, rental.reservation, 0, rental.spend_day)
-    ended = replace(rental, state=RentalState.DESTROYED, destroyed_at=ports.clock(), settled=True, verified=True)
+    ended = replace(
+        rental, state=RentalState.DESTROYED, destroyed_at=ports.clock(), settled=True, verified=True
+    )
     save_rental(phase, ended)
 
 

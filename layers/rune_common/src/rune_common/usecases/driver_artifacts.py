@@ -28,9 +28,7 @@ class HandedOver:
     content: bytes
 
 
-def driver_artifacts(
-    result: Mapping[str, Any], folder: Path, *, redactor: Redacting
-) -> Iterator[HandedOver]:
+def driver_artifacts(result: Mapping[str, Any], folder: Path, *, redactor: Redacting) -> Iterator[HandedOver]:
     """The files of a driver's result. What is not a regular file inside `folder` is passed over, unopened."""
     listed = result.get("artifacts")
     total = 0

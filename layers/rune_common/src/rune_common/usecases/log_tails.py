@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from rune_common.domain.errors import Unavailable
@@ -67,6 +67,12 @@ class LogTails:
                 del self._tails[key]
                 tail.close()
 
+    def nudge(self, tenant: str, run_id: str) -> None:
+        """Say, from any thread, that a log has grown: whoever follows it looks at once."""
+        tail = self._tails.get((tenant, run_id))
+        if tail is not None:
+            tail.nudge()
+
     def pause(self, before: float, *, grew: bool) -> float:
         return self.pace.pause(before, grew=grew, runs=len(self._tails))
 
@@ -82,6 +88,8 @@ class LogTail:
         self._kept_bytes = 0
         self._grown = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._nudged = asyncio.Event()
         self._failure: Exception | None = None
 
     async def after(self, position: int) -> Sequence[Event]:
@@ -119,7 +127,7 @@ class LogTail:
         pause, ended = self._tails.pause(0.0, grew=True), False
         try:
             while not ended:
-                await asyncio.sleep(pause)
+                await self._rest(pause)
                 found = await self._read(self._position)
                 pause = self._tails.pause(pause, grew=bool(found))
                 if found:
@@ -129,6 +137,15 @@ class LogTail:
             logger.exception("a log could not be followed")
             self._failure = exc
             self._grown.set()
+
+    def nudge(self) -> None:
+        self._loop.call_soon_threadsafe(self._nudged.set)
+
+    async def _rest(self, pause: float) -> None:
+        """Until the next look is due, or somebody says that it is worth while."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._nudged.wait(), pause)
+        self._nudged.clear()
 
     def _keep(self, found: Sequence[Event]) -> None:
         for event in found:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
 from rune_common.domain.errors import BackendNotAllowed, Unavailable
 from rune_common.domain.models_offered import BackendModels, ServedModel
 from rune_common.domain.ports import ModelServer, ModelServers
@@ -11,19 +14,21 @@ MOST_DETAILS = 20
 
 
 def look_at_backend(backend_url: str, *, servers: ModelServers) -> BackendModels:
-    """Never raises for a server that is not allowed, does not answer or answers badly: it has not answered."""
+    """Never raises for a server that is not allowed, does not answer or answers badly: it has not answered.
+
+    A server that lists its models and then describes one not is not asked about the others.
+    """
     try:
         server = servers.open("ollama", backend_url)
         names = server.list_models().installed
-        detailed = tuple(_described(name, server) for name in names[:MOST_DETAILS])
     except (BackendNotAllowed, Unavailable):
         return BackendModels(answered=False)
-    return BackendModels(True, (*detailed, *(ServedModel(name) for name in names[MOST_DETAILS:])))
+    described = dict(_described(names[:MOST_DETAILS], server))
+    return BackendModels(True, tuple(described.get(name, ServedModel(name)) for name in names))
 
 
-def _described(name: str, server: ModelServer) -> ServedModel:
-    try:
-        found = server.abilities(name)
-    except Unavailable:
-        return ServedModel(name)
-    return ServedModel(name, found.capabilities, found.context_length)
+def _described(names: Sequence[str], server: ModelServer) -> Iterator[tuple[str, ServedModel]]:
+    with suppress(Unavailable):
+        for name in names:
+            found = server.abilities(name)
+            yield name, ServedModel(name, found.capabilities, found.context_length)

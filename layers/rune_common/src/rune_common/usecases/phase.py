@@ -61,7 +61,9 @@ class Phase:
     def warn(self, code: str) -> None:
         self.change(lambda run: warned(run, code))
 
-    def fail(self, span: str, run_code: str, text: str, labels: Mapping[str, Any] | None = None) -> RunFailure:
+    def fail(
+        self, span: str, run_code: str, text: str, labels: Mapping[str, Any] | None = None
+    ) -> RunFailure:
         """Log that the phase failed; the caller raises what is returned."""
         took = self.ports.clock() - self.began
         draft = span_draft(
@@ -120,7 +122,10 @@ def span_draft(
     failed = {"error_type": error} if error else {}
     span = {"name": name, "status": "error" if error else "ok", **failed, "labels": dict(labels)}
     return EventDraft(
-        "run_progress", {"summary": summary, "span": span}, duration_ms=duration_ms, usage=usage or EventUsage()
+        "run_progress",
+        {"summary": summary, "span": span},
+        duration_ms=duration_ms,
+        usage=usage or EventUsage(),
     )
 
 

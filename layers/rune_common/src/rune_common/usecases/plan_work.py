@@ -14,7 +14,7 @@ from rune_common.domain.errors import (
 )
 from rune_common.domain.job_requests import RentalTerms, WorkRequest
 from rune_common.domain.jobs import resolve_agent, resolve_backend_type
-from rune_common.domain.model_catalog import CATALOG, model_need
+from rune_common.domain.model_catalog import CATALOG, ModelNeed, model_need
 from rune_common.domain.runs import RunKind
 from rune_common.domain.spend import SpendLimits, check_projection
 from rune_common.usecases.plan_job import Plan, Planning
@@ -29,7 +29,11 @@ def plan_work(asked: WorkRequest, planning: Planning) -> Plan:
     defaults = planning.defaults
     rents = _rents(asked, defaults)
     agent, warnings = resolve_agent(asked.agent or defaults["agent"])
-    backend_type = RENTED_BACKEND_TYPE if rents else resolve_backend_type(_or(asked.backend_type, defaults, "backend_type"))
+    backend_type = (
+        RENTED_BACKEND_TYPE
+        if rents
+        else resolve_backend_type(_or(asked.backend_type, defaults, "backend_type"))
+    )
     model = asked.model or _default_model(asked, defaults, rents=rents)
     document: dict[str, Any] = {
         "model": model,
@@ -76,7 +80,7 @@ def _rents(asked: WorkRequest, defaults: Mapping[str, Any]) -> bool:
 
 
 def _default_model(asked: WorkRequest, defaults: Mapping[str, Any], *, rents: bool) -> str:
-    """"" for an instance that is to hold the largest model that fits."""
+    """ "" for an instance that is to hold the largest model that fits."""
     return "" if rents and asked.kind is RunKind.LLM_INSTANCE else str(defaults["model"])
 
 
@@ -87,9 +91,7 @@ def _rental(asked: WorkRequest, model: str, planning: Planning) -> dict[str, Any
         raise InvalidRequest(FieldProblem("backend_type", "conflict", "must be ollama with vastai"))
     if not planning.rules.rents_gpus:
         raise ProviderNotConfigured
-    need = model_need(model or CATALOG[-1].name, vram_mb=terms.vram_mb)
-    if need is None:
-        raise ModelSizeUnknown
+    need = _need(asked, model)
     low, high = _prices(terms, defaults)
     limits = SpendLimits.of_usd(defaults["spend_limit_per_job_usd"], defaults["spend_limit_per_day_usd"])
     job_limit = limits.job_limit(spent_today=planning.spent_today(), max_cost_usd=asked.max_cost_usd)
@@ -107,6 +109,17 @@ def _rental(asked: WorkRequest, model: str, planning: Planning) -> dict[str, Any
         "spend_limit_per_job_usd": defaults["spend_limit_per_job_usd"],
         "spend_limit_per_day_usd": defaults["spend_limit_per_day_usd"],
     }
+
+
+def _need(asked: WorkRequest, model: str) -> ModelNeed:
+    """Memory for the largest of a chain's models, which take turns, and disk for all of them."""
+    steps = asked.chain.steps if asked.chain else ()
+    models = {model or CATALOG[-1].name, *(step.model for step in steps if step.model)}
+    found = [model_need(each, vram_mb=asked.terms.vram_mb) for each in models]
+    needs = [each for each in found if each is not None]
+    if len(needs) < len(found):
+        raise ModelSizeUnknown
+    return ModelNeed(max(each.vram_mb for each in needs), sum(each.disk_gb for each in needs))
 
 
 def _prices(terms: RentalTerms, defaults: Mapping[str, Any]) -> tuple[float, float]:

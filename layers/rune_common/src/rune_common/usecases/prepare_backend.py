@@ -11,14 +11,12 @@ from rune_common.domain.events import Redacting
 from rune_common.domain.ports import Clock, ModelAbilities, ModelServer, ModelServers, RunStore
 from rune_common.domain.runs import RunKind
 from rune_common.usecases.phase import Phase
-from rune_common.usecases.pull_model import pull_model
-from rune_common.usecases.wait_ready import READY_SECONDS, SPAN, UNREACHABLE, look_at_rented, wait_given
+from rune_common.usecases.pull_model import STEP_SECONDS, pull_model
+from rune_common.usecases.wait_ready import SPAN, UNREACHABLE, look_at_rented, wait_given
 
 WARM_UP_SECONDS = 90
 MIN_CONTEXT = 12_288
 NOT_INSTALLED = "Agent error: the model server does not have the model"
-
-__all__ = ["READY_SECONDS", "PreparePorts", "prepare_backend"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ def prepare_backend(tenant: str, run_id: str, *, ports: PreparePorts) -> bool:
     if not url:
         return True
     phase = Phase(run, ports)
-    server = _open(phase, str(url))
+    server = _open(phase, str(url), ports)
     rented = bool(run.rentals)
     if not rented:
         wait_given(server, phase, ports.sleep)
@@ -58,17 +56,14 @@ def prepare_backend(tenant: str, run_id: str, *, ports: PreparePorts) -> bool:
         return False
     if run.backend_type != "ollama" or (run.kind is RunKind.LLM_INSTANCE and not rented):
         return True
-    if not _has_model(server, phase, rented=rented):
+    others = _step_models(document) if rented else ()
+    if not all(_has_model(server, phase, model, rented=rented) for model in (*others, run.model)):
         return False
-    window = _context_window(server, phase)
-    if document.get("backend_warmup", True):
-        _warm_up(server, phase, document, window)
-    return True
+    window = _context_window(server, phase, ports)
+    return not document.get("backend_warmup", True) or _warm_up(server, phase, document, window)
 
 
-def _open(phase: Phase, url: str) -> ModelServer:
-    ports = phase.ports
-    assert isinstance(ports, PreparePorts)
+def _open(phase: Phase, url: str, ports: PreparePorts) -> ModelServer:
     try:
         return ports.servers.open(phase.run.backend_type, url)
     except BackendNotAllowed:
@@ -82,22 +77,26 @@ def _done(phase: Phase, name: str) -> bool:
     return any(each.name == name and each.status == "ok" for each in phase.run.phases)
 
 
-def _has_model(server: ModelServer, phase: Phase, *, rented: bool) -> bool:
+def _step_models(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Further models that the steps of a chain ask; the run's own comes last, to be the one that is loaded."""
+    steps = document.get("chain", {}).get("steps", ())
+    return tuple(dict.fromkeys(step["model"] for step in steps if step.get("model")))
+
+
+def _has_model(server: ModelServer, phase: Phase, model: str, *, rented: bool) -> bool:
     """Only a server of one's own is given the model; another one has it or has it not."""
     try:
-        if server.installed(phase.run.model):
+        if server.installed(model):
             return True
     except Unavailable:
         raise phase.fail(SPAN, "BACKEND_NOT_READY", UNREACHABLE) from None
     if not rented:
         raise phase.fail(SPAN, "MODEL_NOT_AVAILABLE", NOT_INSTALLED)
-    return pull_model(server, phase)
+    return pull_model(server, phase, model)
 
 
-def _context_window(server: ModelServer, phase: Phase) -> int:
+def _context_window(server: ModelServer, phase: Phase, ports: PreparePorts) -> int:
     """The context window to load the model with; what the agent cannot work with is refused."""
-    ports = phase.ports
-    assert isinstance(ports, PreparePorts)
     try:
         abilities = server.abilities(phase.run.model)
     except Unavailable:
@@ -119,19 +118,24 @@ def _check_agent_can_use(abilities: ModelAbilities, window: int, phase: Phase) -
         raise phase.fail(SPAN, "CONTEXT_WINDOW", text)
 
 
-def _warm_up(server: ModelServer, phase: Phase, document: Mapping[str, Any], window: int) -> None:
+def _warm_up(server: ModelServer, phase: Phase, document: Mapping[str, Any], window: int) -> bool:
+    """False when the model may take longer than one step: the server goes on loading, the next step looks."""
     phase.begin("warm_up", "warming up model")
     seconds = int(document.get("backend_warmup_timeout") or WARM_UP_SECONDS)
+    left = max(1, seconds - (phase.ports.clock() - phase.began) // 1000)
     loaded = server.warm_up(
         phase.run.model,
         context_window=window,
-        timeout_seconds=seconds,
+        timeout_seconds=min(left, STEP_SECONDS),
         stop=lambda: phase.stopping() or phase.expired(),
     )
     if phase.stopping():
         raise RunCancelled(phase.run.run_id)
     if not loaded:
         phase.check("ollama.model.warmup")
+        if left > STEP_SECONDS:
+            return False
         text = "Agent error: the model could not be loaded"
         raise phase.fail("ollama.model.warmup", "BACKEND_WARMUP_FAILED", text)
     phase.done("ollama.model.warmup", "model is loaded", {"model": phase.run.model, "context_window": window})
+    return True

@@ -23,15 +23,14 @@ SHOW_EVERY_MS = 2_000
 FAILED = "the model could not be pulled"
 
 
-def pull_model(server: ModelServer, phase: Phase) -> bool:
-    """Pull the run's model onto an instance of its own; True once it is there.
+def pull_model(server: ModelServer, phase: Phase, model: str) -> bool:
+    """Pull a model of the run onto an instance of its own; True once it is there.
 
     Raises RunFailure, RunCancelled. Repeating goes on with what is there already.
     """
-    model = phase.run.model
     phase.begin("pull", "pulling model")
     phase.check(SPAN)
-    shown = _Shown(phase)
+    shown = _Shown(phase, model)
     until = phase.ports.clock() + STEP_SECONDS * 1000
 
     def stop() -> bool:
@@ -41,6 +40,7 @@ def pull_model(server: ModelServer, phase: Phase) -> bool:
         try:
             if server.pull(model, progress=shown.show, stop=stop):
                 phase.done(SPAN, "model is pulled", {"model": model})
+                phase.note(percent=None)
                 return True
             break
         except PullRefused:
@@ -55,8 +55,8 @@ def pull_model(server: ModelServer, phase: Phase) -> bool:
 class _Shown:
     """Shows a pull's progress: often in the record, seldom in the log."""
 
-    def __init__(self, phase: Phase) -> None:
-        self._phase = phase
+    def __init__(self, phase: Phase, model: str) -> None:
+        self._phase, self._model = phase, model
         self._percent, self._at = phase.run.percent or 0.0, 0
 
     def show(self, progress: PullProgress) -> None:
@@ -68,7 +68,7 @@ class _Shown:
         step = 100 / MAX_EVENTS
         logged = int(percent / step) > int(self._percent / step)
         self._percent, self._at = percent, now
-        labels = {"model": self._phase.run.model, "percent": round(percent, 1)}
+        labels = {"model": self._model, "percent": round(percent, 1)}
         message = f"pulling model ({percent:.0f} %)"
         drafts = [span_draft(f"{SPAN}.progress", message, labels)] if logged else []
 

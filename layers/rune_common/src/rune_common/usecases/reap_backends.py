@@ -57,7 +57,8 @@ def give_back_released(tenant: str, run_id: str, *, ports: RentPorts) -> bool:
     if run is None:
         return True
     phase = Phase(run, ports, stoppable=False)
-    return all([destroy_step(rental, phase, ports) for rental in run.rentals if rental.released])
+    gone = [destroy_step(rental, phase, ports) for rental in run.rentals if rental.released]
+    return all(gone)
 
 
 def _run_of(label: OwnerLabel, ports: RentPorts) -> Run | None:

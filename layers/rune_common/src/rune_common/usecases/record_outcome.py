@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rune_common.domain.agent_events import aborted_call
+from rune_common.domain.agent_events import aborted_call, refused_call
+from rune_common.domain.approvals import ApprovalStatus
 from rune_common.domain.driver_protocol import RUN_DEADLINE, RUN_TIMED_OUT
 from rune_common.domain.errors import RunFailure, RunNotFound
 from rune_common.domain.events import MAX_EVENTS_PER_APPEND, EventDraft, Redacting
+from rune_common.domain.pauses import EXPIRED, REFUSED_OUTCOMES
 from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.run_endings import NO_OUTCOME, end_run
 from rune_common.domain.runs import Outcome, Run, RunKind, RunState, Trigger
@@ -18,11 +20,13 @@ from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
 from rune_common.usecases.close_chain import close_chain, ended_chain
 from rune_common.usecases.job_results import final_result
 from rune_common.usecases.phase import warned
+from rune_common.usecases.settle_approvals import cancel_pending
 from rune_common.usecases.teardown_backend import TEARDOWN_PENDING
 from rune_common.usecases.whole_log import whole_log
 
 WORKER_LOST = Outcome(RunState.FAILED, "WORKER_LOST", "worker lost")
 NEVER_STARTED = Outcome(RunState.FAILED, "START_FAILED", "job could not be started")
+REFUSALS = frozenset(each.error_code for each in REFUSED_OUTCOMES.values())
 TIMED_OUT = Outcome(RunState.FAILED, RUN_DEADLINE.run, RUN_TIMED_OUT)
 
 
@@ -58,7 +62,8 @@ def record_outcome(
         raise RunNotFound(run_id)
     if is_repeated(run, error, now_ms=clock()):
         return True
-    if not run.terminal and (error or run.outcome is None or run.kind is RunKind.CHAIN):
+    refused = run.outcome is not None and run.outcome.error_code in REFUSALS
+    if not run.terminal and (error or run.outcome is None or refused or run.kind is RunKind.CHAIN):
         _close_open_calls(run, runs=runs, clock=clock, redactor=redactor)
     if run.kind is RunKind.CHAIN and not run.terminal and run.state is not RunState.QUEUED:
         outcome = _outcome(run, error, clock())
@@ -68,11 +73,26 @@ def record_outcome(
     def decide(run: Run) -> Proposal | None:
         if run.terminal:
             return None
-        ending = _ending(run, _outcome(run, error, clock()), stored, now_ms=clock())
+        undecided = cancel_pending(run, runs, clock())
+        ending = _ending(undecided.run, _outcome(run, error, clock()), stored, now_ms=clock())
+        drafts = [*undecided.drafts, *ending.drafts]
+        ending = replace(ending, drafts=drafts, approvals=undecided.approvals)
         return seal(run, replace(ending, chain=ended_chain(run, runs, now_ms=clock())))
 
     change_run(tenant, run_id, decide, runs=runs, clock=clock, redactor=redactor)
     return False
+
+
+def _refused_calls(run: Run, runs: RunStore) -> dict[str, str]:
+    """Calls that were denied or not decided about in time, with the reason."""
+    if not run.pauses:
+        return {}
+    found = runs.approvals(run.tenant, run.run_id)
+    return {
+        each.call_id: each.reason or EXPIRED
+        for each in found
+        if each.status in (ApprovalStatus.DENIED, ApprovalStatus.EXPIRED)
+    }
 
 
 def _outcome(run: Run, error: str | None, now_ms: int) -> Outcome:
@@ -121,8 +141,13 @@ def _close_open_calls(run: Run, *, runs: RunStore, clock: Clock, redactor: Redac
                 names[call] = payload["tool_name"]
             else:
                 names.pop(call, None)
+    refused = _refused_calls(run, runs)
     drafts = [
-        replace(aborted_call(call_id, name), step_id=step_id) for (step_id, call_id), name in names.items()
+        replace(
+            refused_call(call_id, name, refused[call_id]) if call_id in refused else aborted_call(call_id, name),
+            step_id=step_id,
+        )
+        for (step_id, call_id), name in names.items()
     ]
     for start in range(0, len(drafts), MAX_EVENTS_PER_APPEND):
         batch = drafts[start : start + MAX_EVENTS_PER_APPEND]

@@ -8,6 +8,7 @@ from typing import Any
 
 from rune_common.domain.addresses import AddressPolicy
 from rune_common.domain.events import EventDraft, Redacting
+from rune_common.domain.finops import GpuQuotes
 from rune_common.domain.gpu_market import GpuMarket
 from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.rentals import Rental, RentedRuns, with_rental
@@ -30,6 +31,7 @@ class RentPorts:
     redactor: Redacting
     deployment_id: str
     limits: SpendLimits
+    quotes: GpuQuotes
     poll_seconds: int = 10
     boot_timeout: int = 900
     recheck_seconds: int = 30

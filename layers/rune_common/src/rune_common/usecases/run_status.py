@@ -1,4 +1,4 @@
-"""A run's status: its log folded, from the newest snapshot on (runs-api.md 2.5, 16, ADR 0020)."""
+"""A run's status: its log folded, from the newest snapshot on (runs-api.md 2.5, 16, ADR 0008)."""
 
 from __future__ import annotations
 

@@ -73,7 +73,9 @@ def _claim(task: AgentTask, ports: AttemptPorts) -> Run:
         if leg.claimed:
             raise AttemptSuperseded(run.run_id)
         now = ports.clock()
-        return Proposal(with_leg(replace(run, heartbeat_at=now), replace(leg, claimed=True, heartbeat_at=now)))
+        return Proposal(
+            with_leg(replace(run, heartbeat_at=now), replace(leg, claimed=True, heartbeat_at=now))
+        )
 
     return change_run(
         task.tenant, task.run_id, decide, runs=ports.runs, clock=ports.clock, redactor=ports.redactor_for(())

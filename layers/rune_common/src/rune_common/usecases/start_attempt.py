@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rune_common.domain.errors import AttemptSuperseded, RunCancelled
+from rune_common.domain.errors import AttemptSuperseded, RunCancelled, RunFailure
 from rune_common.domain.events import Redacting
 from rune_common.domain.ports import AgentStarter, AgentTask, Clock, RunStore
 from rune_common.domain.runs import Run, RunState
@@ -22,7 +22,8 @@ def start_attempt(
 ) -> None:
     """Start the agent for this task; its end answers the task's token. Repeating starts it once more at most.
 
-    Raises RunNotFound, RunCancelled, and AttemptSuperseded for a run that is not running.
+    Raises RunNotFound, RunCancelled, RunFailure for a run that a refused approval ends, and AttemptSuperseded for
+    one that is not running or whose model was asked already, unless it goes on from a pause.
     """
 
     def decide(run: Run) -> Proposal | None:
@@ -32,6 +33,10 @@ def start_attempt(
             raise AttemptSuperseded(run.run_id)
         if run.attempt_id == task.attempt_id:
             return None
+        if run.pause is None and run.model_call_begun:
+            raise AttemptSuperseded(run.run_id)
+        if run.pause is not None and run.outcome is not None:
+            raise RunFailure(run.outcome.error_code or "INTERNAL", run.outcome.error or "")
         return Proposal(
             replace(
                 run,
@@ -44,6 +49,7 @@ def start_attempt(
                 phase="ask",
                 phase_since=clock(),
                 percent=None,
+                pause=run.pause and replace(run.pause, started=True),
             )
         )
 

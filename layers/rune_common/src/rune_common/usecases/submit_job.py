@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rune_common.domain.access import Principal
+from rune_common.domain.actors import actor_of
 from rune_common.domain.addresses import Resolve
 from rune_common.domain.chain import genesis
 from rune_common.domain.errors import IdempotencyKeyReused, IdempotencyKeyTaken, Unavailable
@@ -15,11 +16,11 @@ from rune_common.domain.jobs import KIND_WORDS
 from rune_common.domain.ports import BlobStore, Clock, IdempotencyClaim, NewId, RunRequest, RunStore
 from rune_common.domain.runs import LogHead, Run, RunKind, RunState
 from rune_common.domain.spend import SpendLedger, spend_day
-from rune_common.usecases.fit_draft import fit_draft
 from rune_common.usecases.plan_chain import plan_chain
 from rune_common.usecases.plan_estimate import plan_estimate
 from rune_common.usecases.plan_job import JobRules, Plan, Planner, Planning
 from rune_common.usecases.plan_work import plan_work
+from rune_common.usecases.queued_event import fit_queued
 from rune_common.usecases.resolve_kubeconfig import Kubeconfigs
 
 REDACTED = "[REDACTED]"
@@ -89,7 +90,10 @@ def submit_job(
     )
     plan = PLANNERS[submission.kind](submission.request, planning)
     run = _queued(new_id(), submission.kind, plan, caller, now)
-    drafts = [_run_queued(run, plan, submission, rules, redactor, blobs), *map(_warning, run.warnings)]
+    drafts = [
+        _run_queued(run, plan, caller, rules, redactor, blobs),
+        *map(_warning, run.warnings),
+    ]
     run, events = _logged(run, drafts, now, redactor)
     claim = _claim(submission, run, rules.retention_days)
     request = RunRequest(plan.document, plan.secrets)
@@ -149,7 +153,7 @@ def _queued(run_id: str, kind: RunKind, plan: Plan, caller: Principal, now_ms: i
 def _run_queued(
     run: Run,
     plan: Plan,
-    submission: Submission,
+    caller: Principal,
     rules: JobRules,
     redactor: Redacting,
     blobs: BlobStore,
@@ -157,12 +161,15 @@ def _run_queued(
     payload = {
         "summary": "accepted",
         "request": {**plan.document, **plan.shown, **dict.fromkeys(plan.concealed, REDACTED)},
-        "request_sha256": submission.body_sha256,
         "product_version": rules.product_version,
         "span": {"name": "job.queued", "status": "ok", "labels": {"kind": KIND_WORDS[run.kind]}},
     }
-    return fit_draft(
-        EventDraft("run_queued", payload), run.tenant, run.run_id, blobs=blobs, redactor=redactor
+    return fit_queued(
+        EventDraft("run_queued", payload, actor_detail=actor_of(caller)),
+        run.tenant,
+        run.run_id,
+        blobs=blobs,
+        redactor=redactor,
     )
 
 

@@ -1,4 +1,4 @@
-"""After the work, whatever became of it: destroy what was rented, or start its lease (jobs-api.md 4.10 phase 8, 6.5)."""
+"""After the work, whatever became of it: destroy what was rented, or start its lease (jobs-api.md 4.10, 6.5)."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def start_lease(rental: Rental, phase: Phase, terms: Terms, ports: RentPorts) ->
     cost = total_cost(phase.run.rentals, now)
     seconds = lease_within(terms.kept_seconds, rental.dph, cost, rental.limit_micro_usd)
     leased = replace(rental, lease_expires_at=now + seconds * 1000)
-    return save_rental(phase, leased, EventDraft("run_progress", {"summary": f"instance is kept for {seconds} s"}))
+    return save_rental(
+        phase, leased, EventDraft("run_progress", {"summary": f"instance is kept for {seconds} s"})
+    )
 
 
 def _over(phase: Phase, status: str) -> TeardownStep:

@@ -9,6 +9,7 @@ from rune_common.domain.addresses import AddressNotAllowed, AddressUnresolved
 from rune_common.domain.boot import MAPPING_MS, ODD_POLLS, Boot, boot_state
 from rune_common.domain.events import EventDraft
 from rune_common.domain.gpu_market import Instance, MarketRefused, MarketUnavailable
+from rune_common.domain.money import micro_usd
 from rune_common.domain.rentals import Rental, RentalState, total_cost
 from rune_common.usecases.create_instance import INSTANCE_FAILED, TOO_EXPENSIVE
 from rune_common.usecases.phase import Phase, span_draft
@@ -34,6 +35,9 @@ def look_at_instance(rental: Rental, phase: Phase, ports: RentPorts) -> Step:
         return again
     except MarketRefused:
         raise phase.fail(SPAN, "INSTANCE_FAILED", INSTANCE_FAILED) from None
+    if instance is not None and instance.dph:
+        # What is charged counts, whatever was offered.
+        rental = replace(rental, dph_micro_usd=micro_usd(instance.dph))
     state = boot_state(instance)
     if instance is not None and state is Boot.RUNNING:
         return _look_for_port(rental, instance, phase, ports)
@@ -70,9 +74,7 @@ def _look_for_port(rental: Rental, instance: Instance, phase: Phase, ports: Rent
     except (AddressNotAllowed, AddressUnresolved):
         return give_up(rental, "instance has an address that the policy does not allow", phase, ports)
     took = now - (rental.created_at or now)
-    event = span_draft(
-        SPAN, "instance is running", {"contract_id": rental.contract_id}, duration_ms=took
-    )
+    event = span_draft(SPAN, "instance is running", {"contract_id": rental.contract_id}, duration_ms=took)
     ready = replace(rental, state=RentalState.RUNNING, ready_at=now, odd_polls=0)
     save_rental(phase, ready, event, backend_url=url)
     return Step(True, 0)

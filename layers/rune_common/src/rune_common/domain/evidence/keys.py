@@ -14,6 +14,9 @@ ALGORITHM = "ed25519"
 SIGNATURE_BYTES = 64
 PUBLIC_KEY_BYTES = 32
 
+ANY_NAME = "*"
+"""The name of a trusted key that was handed over without one."""
+
 _NOTE_ED25519 = b"\x01"
 """C2SP signed-note's signature type of Ed25519."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rune_common.domain.evidence.dsse import Envelope, parse_envelope, pre_authentication_encoding
-from rune_common.domain.evidence.keys import EvidenceKey, parse_verifier_key
+from rune_common.domain.evidence.keys import ANY_NAME, EvidenceKey, parse_verifier_key
 from rune_common.domain.evidence.notes import Checkpoint, SignedCheckpoint, parse_checkpoint
 from rune_common.domain.evidence.projections import CHECKPOINT, ENVELOPE, INTEGRITY, MANIFEST
 from rune_common.domain.evidence.report import Fault, Signatures, TrustedKeys
@@ -133,7 +133,8 @@ class _Signatures:
 
 
 def _names(signed: SignedCheckpoint, key: EvidenceKey) -> bool:
-    return signed.key_name == key.name and signed.key_hash == key.note_hash
+    named = EvidenceKey(signed.key_name, key.public)
+    return key.name in (signed.key_name, ANY_NAME) and signed.key_hash == named.note_hash
 
 
 def _bundle_key(named: Mapping[str, Any]) -> EvidenceKey | None:

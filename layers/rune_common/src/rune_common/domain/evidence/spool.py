@@ -62,6 +62,7 @@ class Spool:
     def __init__(self, scratch: Scratch) -> None:
         self._file = scratch()
         self._end = 0
+        self._at_end = True
 
     def stream(self) -> SpooledStream:
         return SpooledStream(self)
@@ -69,12 +70,15 @@ class Spool:
     def append(self, data: bytes) -> int:
         """Store bytes; where they begin."""
         start = self._end
-        self._file.seek(start)
+        if not self._at_end:
+            self._file.seek(start)
+            self._at_end = True
         self._file.write(data)
         self._end += len(data)
         return start
 
     def read(self, start: int, size: int) -> bytes:
+        self._at_end = False
         self._file.seek(start)
         return self._file.read(size)
 

@@ -53,6 +53,7 @@ class _Check:
         self._end(log)
         sums = self._sums(log)
         self.faults += sums
+        self._expected_head(log)
         actual = self.digests.get(TIMELINE)
         listed = about.subjects.get(TIMELINE)
         whole = actual == log.timeline.digest
@@ -135,11 +136,16 @@ class _Check:
             found.append(Fault("count_mismatch", None, None, size, log.event_count))
         if isinstance(root, str) and root != log.merkle_root:
             found.append(Fault("root_mismatch", None, None, root, log.merkle_root))
-        for expected in dict.fromkeys((told.get("head_hash"), self.keys.expect_head)):
-            if isinstance(expected, str) and expected != log.head_hash:
-                found.append(Fault("head_mismatch", None, None, expected, log.head_hash))
-                break
+        head_hash = told.get("head_hash")
+        if isinstance(head_hash, str) and head_hash != log.head_hash:
+            found.append(Fault("head_mismatch", None, None, head_hash, log.head_hash))
         return found
+
+    def _expected_head(self, log: Collected) -> None:
+        expected = self.keys.expect_head
+        known = any(each.type == "head_mismatch" for each in self.faults)
+        if expected is not None and expected != log.head_hash and not known:
+            self._note("head_mismatch", None, expected, log.head_hash)
 
     def _derived(self, log: Collected) -> None:
         """Against a timeline that is as it was signed: every file that follows from it, and artifacts."""

@@ -52,15 +52,14 @@ def read_zip(file: BinaryIO) -> ZipContents:
     if directory is None:
         found.disordered = True
         listed = list(_walk(file, size))
-        if not listed:
-            raise BundleUnreadable("this is not a bundle: no file can be found in it")
-        start = listed[-1].end
+        start = listed[-1].end if listed else 0
     else:
         listed, start = directory
+    if not listed:
+        raise BundleUnreadable("this is not a bundle: no file can be found in it")
     entries = _settled(found, listed, start)
     # Offsets follow from the sizes, so this one comparison covers gaps, order and all of the directory.
-    file.seek(start)
-    tail = file.read(MAX_DIRECTORY_BYTES)
+    tail = _at(file, start, max(0, min(size - start, MAX_DIRECTORY_BYTES)))
     sound = not found.damaged and len(found.entries) == len(entries)
     names = [entry.encoded for entry in entries]
     if names != sorted(names) or _offsets(entries, start) or (sound and tail != form.directory(entries)):

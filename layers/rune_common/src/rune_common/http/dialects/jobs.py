@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rune_common.domain import errors
+from rune_common.domain import approval_errors, errors
 from rune_common.domain.errors import (
     InvalidRequest,
     LimitExceeded,
@@ -73,6 +73,20 @@ TABLE: dict[type[RuneError], tuple[int, str, Text]] = {
     errors.NoBrowserStream: (404, "not_found", "browser stream not available"),
     errors.ProfileNotFound: (404, "not_found", "profile not found"),
     errors.MethodNotAllowed: (405, "method_not_allowed", "method not allowed"),
+    approval_errors.ApproverNotPermitted: (403, "approver_not_permitted", "you may not decide about this"),
+    approval_errors.SelfApprovalForbidden: (
+        403,
+        "self_approval_forbidden",
+        "somebody else has to approve this",
+    ),
+    approval_errors.ApprovalNotFound: (404, "approval_not_found", "no such approval"),
+    approval_errors.ApprovalAlreadyDecided: (
+        409,
+        "approval_already_decided",
+        "the approval was decided already",
+    ),
+    approval_errors.SubjectChanged: (409, "subject_changed", "this is not what would be done"),
+    approval_errors.ApprovalExpired: (410, "approval_expired", "the time to decide is over"),
     errors.NoPendingInteraction: (409, "no_pending_interaction", "no pending interaction"),
     errors.RunTerminal: (409, "job_not_cancellable", "job already finished"),
     errors.RunUnfinished: (409, "job_not_finished", "job is still running"),

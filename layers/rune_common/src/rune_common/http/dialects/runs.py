@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rune_common.domain import errors, run_errors
+from rune_common.domain import approval_errors, errors, run_errors
 from rune_common.domain.errors import FieldProblem, InvalidRequest, RuneError, UnknownChoice
 from rune_common.domain.events import LogClosed
 from rune_common.http.dialects.jobs import ErrorAnswer, answer_headers
@@ -41,6 +41,14 @@ TABLE: dict[type[RuneError], tuple[int, str, str]] = {
     errors.EvidenceBusy: (503, "EVIDENCE_BUSY", "the evidence is still being made"),
     errors.Unavailable: (503, "TEMPORARY_UNAVAILABLE", "try again later"),
     # The run changed under us again and again: nothing is wrong with the request.
+    approval_errors.ApproverNotPermitted: (403, "APPROVER_NOT_PERMITTED", "you may not decide about this"),
+    approval_errors.SelfApprovalForbidden: (403, "SELF_APPROVAL_FORBIDDEN", "somebody else has to approve this"),
+    approval_errors.ApprovalNotFound: (404, "APPROVAL_NOT_FOUND", "no such approval"),
+    approval_errors.ApprovalAmbiguous: (409, "APPROVAL_AMBIGUOUS", "several approvals are pending: name one"),
+    approval_errors.ApprovalAlreadyDecided: (409, "APPROVAL_ALREADY_DECIDED", "the approval was decided already"),
+    approval_errors.SubjectChanged: (409, "SUBJECT_CHANGED", "this is not what would be done"),
+    approval_errors.TooManyPendingApprovals: (409, "TOO_MANY_PENDING_APPROVALS", "too many approvals are pending"),
+    approval_errors.ApprovalExpired: (410, "APPROVAL_EXPIRED", "the time to decide is over"),
     errors.RunChanged: (503, "TEMPORARY_UNAVAILABLE", "try again later"),
 }
 _BUG = (500, "INTERNAL", "internal error")
@@ -57,13 +65,26 @@ _FIELDS: Mapping[type[InvalidRequest], FieldProblem] = {
 
 def error_answer(error: Exception, request_id: str) -> ErrorAnswer:
     """The answer for an error, by the first class along its MRO that the table has; else `INTERNAL`."""
-    row = next((TABLE[each] for each in type(error).__mro__ if each in TABLE), None)
-    status, code, text = row or _BUG
-    body: dict[str, Any] = {"code": code, "message": text, "request_id": request_id}
+    row = _row(error)
+    body = {**error_document(error), "request_id": request_id}
+    status = (row or _BUG)[0]
+    return ErrorAnswer(status, {"error": body}, answer_headers(error, status), known=row is not None)
+
+
+def error_document(error: Exception) -> dict[str, Any]:
+    """Code, message and details of an error, as one of several results of a request has them."""
+    _, code, text = _row(error) or _BUG
+    body: dict[str, Any] = {"code": code, "message": text}
     problems = _problems(error)
     if problems:
         body["details"] = {"fields": [{"path": each.field, "reason": each.message} for each in problems]}
-    return ErrorAnswer(status, {"error": body}, answer_headers(error, status), known=row is not None)
+    if isinstance(error, approval_errors.SubjectChanged):
+        body["details"] = {"superseded_by": error.superseded_by}
+    return body
+
+
+def _row(error: Exception) -> tuple[int, str, str] | None:
+    return next((TABLE[each] for each in type(error).__mro__ if each in TABLE), None)
 
 
 def _problems(error: Exception) -> Sequence[FieldProblem]:

@@ -22,6 +22,6 @@ def answer_interaction(
     """Approve or deny what a run waits for."""
     decision, approval_id = answer
     runs.answer_interaction(
-        run_id, decision, approval_id, caller, runs=services.runs, approvals=services.approvals
+        run_id, decision, approval_id, caller, runs=services.runs, approvals=services.interactions
     )
     return InteractionAccepted()

@@ -14,5 +14,5 @@ router = APIRouter(tags=["runs"])
 def read_interaction(run_id: str, caller: CanRead, services: Wired) -> InteractionView:
     """Tell what a run waits for; an empty object when it waits for nothing."""
     return InteractionView.of(
-        runs.read_interaction(run_id, caller, runs=services.runs, approvals=services.approvals)
+        runs.read_interaction(run_id, caller, runs=services.runs, approvals=services.interactions)
     )

@@ -20,6 +20,8 @@ RELEASING: dict[int | str, dict[str, Any]] = {
 def release_job(job_id: str, caller: CanCancel, services: Wired, response: Response) -> JobRelease:
     """Give back the instances that a finished job keeps under a lease."""
     return JobRelease.of(
-        jobs.release_job(job_id, caller, runs=services.runs, clock=services.clock, redactor=services.redactor),
+        jobs.release_job(
+            job_id, caller, runs=services.runs, clock=services.clock, redactor=services.redactor
+        ),
         response,
     )

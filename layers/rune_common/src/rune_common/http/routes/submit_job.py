@@ -23,34 +23,37 @@ def request_body(schema: str) -> dict[str, Any]:
 @router.post(
     "/v1/jobs/benchmark",
     status_code=202,
-    operation_id="submit_benchmark",
+    operation_id="submit_job_benchmark",
     openapi_extra=request_body("SubmitBenchmark"),
 )
 @router.post(
     "/v1/jobs/llm-instance",
     status_code=202,
-    operation_id="submit_llm_instance",
+    operation_id="submit_job_llm_instance",
     openapi_extra=request_body("SubmitLlmInstance"),
 )
 @router.post(
     "/v1/jobs/ollama-instance",
     status_code=202,
-    operation_id="submit_ollama_instance",
+    operation_id="submit_job_ollama_instance",
     openapi_extra=request_body("SubmitLlmInstance"),
 )
 @router.post(
     "/v1/jobs/cost-estimate",
     status_code=202,
-    operation_id="submit_cost_estimate",
+    operation_id="submit_job_cost_estimate",
     openapi_extra=request_body("EstimateCost"),
 )
 @router.post(
-    "/v1/jobs/chain", status_code=202, operation_id="submit_chain", openapi_extra=request_body("SubmitChain")
+    "/v1/jobs/chain",
+    status_code=202,
+    operation_id="submit_job_chain",
+    openapi_extra=request_body("SubmitChain"),
 )
 @router.post(
     "/v1/chains",
     status_code=202,
-    operation_id="submit_chain_run",
+    operation_id="submit_job_chain_run",
     tags=["chains"],
     openapi_extra=request_body("SubmitChain"),
 )

@@ -83,6 +83,12 @@ class EventDraftBody(Strict):
     parent_event_id: str | None = Field(None, max_length=128)
 
 
+class AppendEvents(Strict):
+    """Several drafts; the body may also be one of them by itself."""
+
+    events: Annotated[list[EventDraftBody], Field(min_length=1, max_length=MAX_DRAFTS)]
+
+
 def parse_append(body: JsonObject) -> tuple[list[ExternalDraft], tuple[str, ...]]:
     """The drafts of `{events: […]}`, or of one draft, and what has no meaning in them.
 
@@ -154,7 +160,9 @@ def _problems(body: EventDraftBody, payload: Mapping[str, Any]) -> Iterator[Fiel
     summary = payload.get("summary")
     if summary is not None and not (isinstance(summary, str) and 1 <= len(summary) <= 300):
         yield FieldProblem("payload.summary", "length", "must have 1 to 300 characters")
+    finding = payload.get("finding")
     told = {"step_id": body.step_id, "call_id": body.call_id, **payload}
+    told.setdefault("fingerprint", finding.get("fingerprint") if isinstance(finding, Mapping) else None)
     for name, fits, message in _MEMBERS.get(body.type, ()):
         if not fits(told.get(name)):
             yield FieldProblem(f"payload.{name}", "invalid", message)

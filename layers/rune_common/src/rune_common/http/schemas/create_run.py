@@ -9,12 +9,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rune_common.domain.chain_rules import ChainSpec
 from rune_common.domain.errors import FieldProblem, InvalidRequest
 from rune_common.domain.job_requests import RentalTerms, WorkRequest
 from rune_common.domain.run_requests import CREATED_HERE, Mode, NewRun, Profile, inferred_kind, profile_for
 from rune_common.domain.runs import RunKind
 from rune_common.http.body import JsonObject
 from rune_common.http.schemas.strict_fields import parsed
+from rune_common.http.schemas.submit_chain import SubmitChain
 from rune_common.http.schemas.work_fields import ApprovalSpec
 
 SYNONYMS = {"task": "question", "model": "orchestrator_model"}
@@ -122,7 +124,7 @@ class CreateRun(Strict):
     def _problems(self, kind: RunKind) -> Iterator[FieldProblem]:
         if kind in (RunKind.AGENT, RunKind.BENCHMARK) and self.question is None:
             yield FieldProblem("question", "missing", "is required")
-        if kind is RunKind.COMMAND and self.mode == Mode.ADVICE:
+        if kind is RunKind.COMMAND and Mode(self.mode) is Mode.ADVICE:
             yield FieldProblem("mode", "conflict", "advice runs no commands")
         for name in (RunKind.COMMAND, RunKind.CHAIN):
             if kind is name and getattr(self, name) is None:
@@ -192,6 +194,7 @@ class CreateRun(Strict):
             timeout_seconds=self.timeout_seconds,
             max_cost_usd=self.budget.max_cost_usd,
             approval=self.approval.model_dump(),
+            chain=_chain(self.chain) if kind is RunKind.CHAIN and self.chain is not None else None,
             vastai=terms.vastai,
             terms=RentalTerms(
                 template_hash=terms.template_hash,
@@ -216,6 +219,17 @@ def _kind(named: str | None, members: Mapping[str, Any]) -> RunKind:
     if kind is None or kind not in CREATED_HERE:
         raise InvalidRequest(FieldProblem("kind", "missing", "is required"))
     return kind
+
+
+def _chain(given: Mapping[str, Any]) -> ChainSpec | None:
+    """Raises InvalidRequest for what is no chain that could be carried out."""
+    fields = {name: given[name] for name in ("steps", "context", "on_failure") if name in given}
+    try:
+        request, _ = SubmitChain.parse(JsonObject(fields, ""))
+    except InvalidRequest as exc:
+        named = [FieldProblem(f"chain.{each.field}", each.code, each.message) for each in exc.problems]
+        raise InvalidRequest(*named) from None
+    return request.chain
 
 
 def _is_repository(text: str, kind: RunKind) -> bool:

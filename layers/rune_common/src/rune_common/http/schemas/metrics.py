@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel
 
@@ -61,7 +61,7 @@ class RunMetricsView(BaseModel):
     def of(cls, run: Run, now_ms: int) -> Self:
         priced = run.usage.cost_micro_usd is not None and not run.usage.unpriced
         ended = run.finished_at or now_ms
-        known = {} if run.score is None else {"score": run.score}
+        known: dict[str, Any] = {} if run.score is None else {"score": run.score}
         known |= {} if priced else {"unpriced": True}
         return cls(
             job_id=run.run_id,

@@ -1,0 +1,4 @@
+from rune_common.http.lambda_entry import http_function
+from rune_common.http.routes import append_run_events
+
+handler = http_function(append_run_events.router)
