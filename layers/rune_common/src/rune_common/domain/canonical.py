@@ -62,10 +62,15 @@ _encode = json.JSONEncoder(
 ).encode
 
 
+MOST_PLAIN = 20_000
+
+
 def _plain(value: Any) -> bool:
     """Whether a value is made of dicts with ASCII names, lists, ASCII texts, safe integers, truth values, nulls."""
     waiting = [value]
     for item in waiting:
+        if len(waiting) > MOST_PLAIN:
+            return False  # large, or a value that contains itself: the slower way tells
         kind = type(item)
         if kind is str:
             if not item.isascii():
