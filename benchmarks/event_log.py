@@ -49,7 +49,9 @@ class Size:
     idle: int
 
 
-FULL = Size(writers=4, singles=150, appends=60, followers=200, told=100, pause=0.1, replayed=99_000, idle=1000)
+FULL = Size(
+    writers=4, singles=150, appends=60, followers=200, told=100, pause=0.1, replayed=99_000, idle=1000
+)
 QUICK = Size(writers=2, singles=5, appends=2, followers=5, told=5, pause=0.02, replayed=400, idle=20)
 
 
@@ -98,7 +100,11 @@ async def _append(writer: Connection, run: str, batch: int, times: int, number: 
 def draft(key: str) -> dict[str, object]:
     """An event of usual size: about 0.8 KB as it is stored."""
     data = {"files": [f"src/module_{place}.py" for place in range(8)], "at": time.perf_counter()}
-    return {"producer_key": key, "type": "run_progress", "payload": {"summary": f"scanned {key}", "detail": data}}
+    return {
+        "producer_key": key,
+        "type": "run_progress",
+        "payload": {"summary": f"scanned {key}", "detail": data},
+    }
 
 
 async def _delivery(server: LocalServer, size: Size) -> dict[str, float]:

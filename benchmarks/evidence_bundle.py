@@ -17,10 +17,10 @@ from benchmarks.outcome import run_benchmark
 from rune_common.adapters.ed25519 import Ed25519Signer, ed25519_verify
 from rune_common.adapters.scratch_files import ScratchFiles
 from rune_common.domain.chain import genesis
+from rune_common.domain.events import EventDraft, EventUsage, append_event
 from rune_common.domain.evidence.bundle import build_bundle
 from rune_common.domain.evidence.report import TrustedKeys
 from rune_common.domain.evidence.verify import verify_bundle
-from rune_common.domain.events import EventDraft, EventUsage, append_event
 from rune_common.domain.redaction import Redactor
 from rune_common.domain.runs import LogHead
 
@@ -33,13 +33,20 @@ AIMS = {"build_seconds": "<= 20", "verify_seconds": "<= 20", "peak_mib": "<= 64"
 
 def drafts(count: int) -> Iterator[EventDraft]:
     """A run's events: mostly output, now and then a tool, at the end its end."""
-    yield EventDraft("run_queued", {"summary": "accepted", "request": {"kind": "command", "question": "why?"}})
+    yield EventDraft(
+        "run_queued", {"summary": "accepted", "request": {"kind": "command", "question": "why?"}}
+    )
     yield EventDraft("run_started", {"summary": "started"})
     offset = 0
     for number in range(count - 3):
         if number % 10 == 9:
             usage = EventUsage(100, 20, 1, 1, cost_micro_usd=12, model="m")
-            call = {"call_id": str(number), "tool_name": "bash", "badge": "RUN", "args": {"command": "kubectl get"}}
+            call = {
+                "call_id": str(number),
+                "tool_name": "bash",
+                "badge": "RUN",
+                "args": {"command": "kubectl get"},
+            }
             yield EventDraft("tool_call", call, usage=usage)
             continue
         data = TEXT % number * 6

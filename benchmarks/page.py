@@ -67,6 +67,18 @@ TEXTS: Mapping[str, Text] = {
         " CPU for each run that it works off: parsing the state machine anew for each execution is a quarter,"
         " building clients for its tasks a sixth, parsing JSON paths a seventh.",
     ),
+    "event_log": Text(
+        "Event log",
+        "One run of a client on the local server: four clients append to it, 40 events in each request"
+        " (`appended_per_s`) and one (`appended_singly_per_s`); 200 followers hear of ten events a second, each"
+        " from the moment before it is sent until a follower has it (`delivery_*`); a log of 99,000 events is read"
+        " again in pages of 500, and its status once; 1,000 followers hear nothing (`idle_streams_mb`, added to the"
+        " server's proportional memory).",
+        "Server, database and load share the machine's cores. What one event costs is its way through redaction,"
+        " RFC 8785 and the chain, about a millisecond with its transaction; what one follower costs is a turn of the"
+        " event loop for each event. The status of a long log comes from a snapshot"
+        " (adr/0008-folded-status.md), so its length hardly shows.",
+    ),
     "idle_memory": Text(
         "Idle memory",
         "The local server after its start and a request for its health: API, worker and database, without an agent.",

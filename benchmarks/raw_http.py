@@ -23,7 +23,8 @@ class Connection:
         """Status and body."""
         content = b"" if document is None else json.dumps(document).encode()
         self._writer.write(
-            f"{method} {path} HTTP/1.1\r\nHost: rune\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
+            f"{method} {path} HTTP/1.1\r\nHost: rune\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+            + content
         )
         status, headers = await self._head()
         return status, await self._reader.readexactly(int(headers.get(b"content-length", b"0")))

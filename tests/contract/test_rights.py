@@ -199,8 +199,20 @@ def test_the_machine_may_invoke_the_functions_that_it_names_and_no_others() -> N
 def test_the_agent_has_no_rights_beyond_its_run() -> None:
     role = resources("AWS::IAM::Role")["AgentRole"]["Properties"]
     own = {action for each in role["Policies"][0]["PolicyDocument"]["Statement"] for action in actions(each)}
-    assert {action.split(":")[0] for action in own} == {"states", "sqs", "logs", "xray"}
+    services = {action.split(":")[0] for action in own}
+    assert services == {"states", "sqs", "logs", "xray", "kms", "secretsmanager"}
+    keys = [each for each in role["Policies"][0]["PolicyDocument"]["Statement"] if "kms:GenerateDataKey" in actions(each)]
+    assert [each["Resource"] for each in keys] == [{"Fn::GetAtt": ["StackKey", "Arn"]}]
+    secret = [each for each in role["Policies"][0]["PolicyDocument"]["Statement"] if each["Sid"] == "SignWaitingCalls"]
+    assert [each["Resource"] for each in secret] == [{"Ref": "ApprovalKey"}]
     assert not {action for action in own if action.startswith("states:") and "SendTask" not in action}
+
+
+def test_only_consumers_of_decisions_answer_a_waiting_machine() -> None:
+    answering = {each.folder for each in functions() if "states:SendTaskSuccess" in rights(each.folder)}
+    assert answering == {"on_approval_decided", "expire_waits", "advance_chain"}
+    assert rights("await_approval") == RUNS_READ | RUNS_WRITE
+    assert rights("decide_approvals") == rights("answer_interaction")
 
 
 def test_only_what_makes_evidence_may_sign() -> None:

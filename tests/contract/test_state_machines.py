@@ -14,6 +14,7 @@ import pytest
 from tests.contract.deployment import ROOT, functions, resources, values
 
 from rune_common.domain import errors
+from rune_common.domain.approval_policy import MOST_SECONDS
 
 MACHINES = sorted((ROOT / "statemachines").glob("*.asl.json"))
 VALIDATOR = ROOT / "node_modules" / ".bin" / "asl-validator"
@@ -130,6 +131,11 @@ def test_every_step_tries_again_when_a_dependency_does_not_answer(path: Path) ->
 def test_a_step_that_waits_for_an_answer_notices_silence(path: Path) -> None:
     waiting = [task for task in tasks(path).values() if task["Resource"].endswith(".waitForTaskToken")]
     for task in waiting:
+        if task["Parameters"]["FunctionName"] == "${AwaitApprovalFunctionArn}":
+            # People are not asked for signs of life, and have up to thirty days.
+            assert "HeartbeatSeconds" not in task
+            assert task["TimeoutSeconds"] > MOST_SECONDS
+            continue
         looks_itself = task["Catch"][0]["ErrorEquals"] == ["States.Timeout"]
         assert task.get("HeartbeatSeconds") == (None if looks_itself else 120)
         assert task["TimeoutSeconds"] == 30 if looks_itself else task["TimeoutSeconds"] > 14_400
@@ -148,7 +154,11 @@ def test_an_agent_run_ends_on_every_path_with_a_recorded_outcome() -> None:
     path = ROOT / "statemachines" / "run_agent.asl.json"
     every = states(path)
     for name, task in tasks(path).items():
-        (catch,) = task["Catch"]
+        *others, catch = task["Catch"]
+        # A decision that came before the wait is a reason to go on, not to end.
+        assert [(each["ErrorEquals"], each["Next"]) for each in others] == (
+            [(["WaitOver"], "Ask")] if name == "WaitApproval" else []
+        )
         assert catch["ErrorEquals"] == ["States.ALL"]
         assert catch["Next"] == ("NotRecorded" if name == "Record" else "Record")
     ends = {name for name, state in every.items() if state["Type"] in ("Succeed", "Fail")}
@@ -163,7 +173,9 @@ def test_a_benchmark_is_torn_down_and_recorded_on_every_path() -> None:
     every = states(path)
     expected = {"Teardown": "LeaveToReaper", "Record": "NotRecorded", "Reap": "Done"}
     for name, task in tasks(path).items():
-        (catch,) = task["Catch"]
+        *others, catch = task["Catch"]
+        # A decision that came before the wait is a reason to go on, not to end.
+        assert [each["ErrorEquals"] for each in others] == ([["WaitOver"]] if name == "WaitApproval" else [])
         assert catch["ErrorEquals"] == ["States.ALL"]
         assert catch["Next"] == expected.get(name, "Teardown")
         # What goes wrong after the work does not change how the work ended.
@@ -208,6 +220,8 @@ def test_state_data_is_ids_and_counters(path: Path) -> None:
     for task in tasks(path).values():
         kept = task["ResultPath"] is None or set(task["ResultSelector"].values()) <= {
             "$.Payload.go",
+            "$.Payload.waits",
+            "$.outcome",
             "$.Payload.ready",
             "$.Payload.again",
             "$.Payload.done",

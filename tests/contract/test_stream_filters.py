@@ -74,7 +74,17 @@ def test_a_release_is_delivered_once(old: bool, new: bool) -> None:
     assert passes("on_instance_released", change) == moved.released == (new and not old)
 
 
-@pytest.mark.parametrize("folder", ["on_run_queued", "on_run_ended", "on_instance_released"])
+@pytest.mark.parametrize(("old", "new"), list(itertools.product([False, True], repeat=2)))
+def test_the_end_of_a_wait_is_delivered_once(old: bool, new: bool) -> None:
+    change = record(RunState.AWAITING_APPROVAL, RunState.RUNNING)
+    for image, woken in (("OldImage", old), ("NewImage", new)):
+        change["dynamodb"][image] |= {"woken": {"BOOL": True}} if woken else {}
+    moved = run_moved(change)
+    assert moved is not None
+    assert passes("on_approval_decided", change) == moved.woken == (new and not old)
+
+
+@pytest.mark.parametrize("folder", ["on_run_queued", "on_approval_decided", "on_run_ended", "on_instance_released"])
 def test_other_items_of_the_table_are_not_delivered(folder: str) -> None:
     for before, after in itertools.product(STATES, RunState):
         assert not passes(folder, record(before, after, sk="EVT#000000000001"))

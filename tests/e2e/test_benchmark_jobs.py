@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.e2e.jobs_client import Jobs, asked, assert_sound_log, opened_store, whole_log
+from tests.e2e.benchmarks import BIG, MODEL, OFFERS, Benchmarks, created, provider
+from tests.e2e.jobs_client import Jobs, asked
 from tests.e2e.local_server import LocalServer, eventually
 
-from rune.sandbox.ollama.models import GIB, Model
 from rune.sandbox.ollama.server import OllamaSim
 from rune.sandbox.vast import VastSim
-from rune.sandbox.vast.offers import Offer
-
-BIG = Model("llama3.1:70b", "llama", "70.6B", 40 * GIB, 131_072, ("completion", "tools"))
-SMALL_GB, FAIR_GB = 24_564, 96_000
-OFFERS = (
-    Offer(24_240, 1, "RTX 4090", 1, SMALL_GB, 2.4),
-    Offer(96_290, 2, "H100 NVL", 1, FAIR_GB, 2.9),
-    Offer(96_900, 3, "H200", 1, FAIR_GB, 9.0),
-    Offer(96_295, 4, "H100 NVL", 1, FAIR_GB, 2.95),
-)
-MODEL = "qwen2.5:14b"
-"""A model that the simulated server can pull and does not have."""
 
 
 @pytest.fixture(scope="module")
@@ -51,58 +37,14 @@ def fresh(market: VastSim, rented_ollama: OllamaSim) -> Iterator[None]:
     market.reset()
 
 
-def provider(market: VastSim) -> dict[str, str]:
-    return {
-        "VAST_API_KEY": market.api_key,
-        "RUNE_VASTAI_BASE_URL": market.url,
-        "RUNE_VASTAI_POLL_SECONDS": "1",
-        "RUNE_VASTAI_MIN_INTERVAL": "0",
-        "RUNE_VASTAI_RECHECK_SECONDS": "2",
-    }
-
-
 @pytest.fixture(scope="module")
 def server_environment(market: VastSim) -> dict[str, str]:
     return provider(market) | {"RUNE_SPEND_LIMIT_PER_DAY_USD": "1000", "RUNE_SPEND_LIMIT_PER_JOB_USD": "100"}
 
 
-class Benchmarks:
-    """Jobs of any kind on one server."""
-
-    def __init__(self, jobs: Jobs) -> None:
-        self.jobs = jobs
-
-    def post(self, kind: str, **body: Any) -> httpx.Response:
-        return self.jobs.http.post(f"/v1/jobs/{kind}", json=body)
-
-    def submit(self, kind: str, **body: Any) -> str:
-        answer = self.post(kind, **body)
-        assert answer.status_code == 202, answer.text
-        job_id: str = answer.json()["job_id"]
-        return job_id
-
-    def run(self, kind: str, **body: Any) -> dict[str, Any]:
-        return self.jobs.wait(self.submit(kind, **body))
-
-    def rent(self, question: str = "why", **fields: Any) -> str:
-        """A benchmark on a GPU of its own."""
-        return self.submit(
-            "benchmark", vastai=True, question=question, **{"model": MODEL, "max_dph": 3.0, **fields}
-        )
-
-    def names(self, job_id: str) -> list[str]:
-        return [event["name"] for event in self.jobs.events(job_id)]
-
-
 @pytest.fixture(scope="module")
 def benchmarks(jobs: Jobs) -> Benchmarks:
     return Benchmarks(jobs)
-
-
-def created(market: VastSim) -> list[dict[str, Any]]:
-    """The bodies of the create calls, with the offer in the path."""
-    calls = [each for each in market.requests if each.method == "PUT" and "/asks/" in each.path]
-    return [{**each.json(), "offer": int(each.path.rstrip("/").rsplit("/", 1)[-1])} for each in calls]
 
 
 @pytest.mark.parametrize("form", [{"vastai": False}, {"provisioning": None}], ids=["flat", "nested"])
@@ -294,70 +236,3 @@ def test_an_instance_is_kept_for_its_lease_and_released_on_demand(
 
     eventually(released, "the instance to be released", seconds=60)
     market.assert_no_leaks()
-
-
-@pytest.fixture
-def own_server(tmp_path: Path, market: VastSim) -> Iterator[LocalServer]:
-    found = LocalServer(tmp_path, **provider(market), RUNE_SPEND_LIMIT_PER_DAY_USD="4.5")
-    try:
-        found.start()
-        yield found
-    finally:
-        found.stop()
-
-
-def test_a_killed_worker_leaves_nothing_behind(own_server: LocalServer, market: VastSim) -> None:
-    own = Benchmarks(Jobs(own_server.url, ""))
-    job_id = own.rent("sleep:60", timeout_seconds=600)
-    eventually(
-        lambda: any(call["run_id"] == job_id for call in asked(own_server.record)), "the driver to be asked"
-    )
-    eventually(lambda: "result.record" in own.names(job_id) or market.ledger, "an instance")
-    worker = own_server.worker()
-    assert worker is not None
-    worker.kill()
-    own.jobs.http.delete(f"/v1/jobs/{job_id}")
-    job = own.jobs.wait(job_id)
-    assert job["status"] in ("failed", "cancelled")
-    eventually(
-        lambda: all(each.released_at is not None for each in market.ledger), "everything to be given back"
-    )
-    own_server.stop()
-    with opened_store(own_server.data_dir) as (store, _):
-        assert_sound_log(whole_log(store, job_id), job_id)
-
-
-def test_a_worker_killed_right_after_the_create_call_takes_its_instance_up_again(
-    own_server: LocalServer, market: VastSim
-) -> None:
-    own = Benchmarks(Jobs(own_server.url, ""))
-    job_id = own.rent(timeout_seconds=600)
-    eventually(lambda: market.ledger, "an instance")
-    worker = own_server.worker()
-    assert worker is not None
-    worker.kill()
-    job = own.jobs.wait(job_id)
-    assert job["status"] == "succeeded", job
-    assert len(market.ledger) == 1
-    market.assert_no_leaks()
-
-
-def test_what_can_never_be_afforded_is_refused_at_once(own_server: LocalServer, market: VastSim) -> None:
-    own = Benchmarks(Jobs(own_server.url, ""))
-    answer = own.post("benchmark", vastai=True, model=MODEL, min_dph=6, max_dph=10)
-    assert (answer.status_code, answer.json()["code"]) == (400, "spend_limit_exceeded")
-    assert answer.json()["error"] == "projected cost exceeds the spend limit"
-
-
-def test_two_jobs_cannot_pass_the_days_limit_together(own_server: LocalServer, market: VastSim) -> None:
-    own = Benchmarks(Jobs(own_server.url, ""))
-    body = {"vastai": True, "question": "sleep:4", "model": MODEL, "min_dph": 2.2, "max_dph": 3.0}
-    with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(lambda _: own.post("benchmark", **body), range(2)))
-    # The slower of the two is refused when it is submitted, or when it finds the money set aside.
-    codes = [each.json()["code"] for each in answers if each.status_code == 400]
-    ended = [own.jobs.wait(each.json()["job_id"]) for each in answers if each.status_code == 202]
-    codes += [job["error_code"] for job in ended if job["status"] == "failed"]
-    assert codes == ["spend_limit_exceeded"]
-    assert [job["status"] for job in ended if job["status"] != "failed"] == ["succeeded"]
-    assert len(market.ledger) == 1

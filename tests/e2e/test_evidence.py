@@ -103,7 +103,7 @@ def test_the_command_line_exports_it(server: LocalServer, run_id: str, bundle: b
     assert (tmp_path / saved["path"]).read_bytes() == bundle
     refused = rune("evidence", "export", "no-such-run", "--json", server=server, cwd=tmp_path)
     assert (refused.returncode, json.loads(refused.stdout)["code"]) == (1, "RUN_NOT_FOUND")
-    assert [path.name for path in tmp_path.iterdir()] == [saved["path"]]
+    assert [str(path) for path in tmp_path.iterdir()] == [saved["path"]]
 
 
 def test_evidence_is_sealed_without_being_asked_for(jobs: Jobs, server: LocalServer) -> None:

@@ -114,13 +114,15 @@ def long_run(runs: Runs, events: int = 60) -> str:
     drafts = [
         draft(
             f"k{n}",
-            payload={"summary": "line\nline\r\n\u2028ü😀\u0000\"\\".replace("\u0000", ""), "n": dice.random()},
+            payload={"summary": 'line\nline\r\n\u2028ü😀\u0000"\\'.replace("\u0000", ""), "n": dice.random()},
             usage={"input_tokens": n, "output_tokens": 1, "llm_calls": 1, "cost_usd": 0.001 * n},
         )
         for n in range(events)
     ]
     drafts.append(draft("stage", "stage_changed", payload={"stage": "REVIEW"}))
-    drafts.append(draft("found", "finding_opened", payload={"finding": {"fingerprint": "f", "severity": "P0"}}))
+    drafts.append(
+        draft("found", "finding_opened", payload={"finding": {"fingerprint": "f", "severity": "P0"}})
+    )
     for start in range(0, len(drafts), 40):
         runs.append(run_id, *drafts[start : start + 40])
     assert runs.post(run_id, "complete", {"stop_class": "clean"}).status_code == 200
@@ -178,7 +180,9 @@ def test_silence_is_broken_every_four_seconds_by_a_comment(server: LocalServer) 
         assert next(frames).startswith(f"id: {run_id}-3\n".encode())
 
 
-def test_a_stream_that_is_cut_after_any_frame_is_taken_up_without_loss(server: LocalServer, runs: Runs) -> None:
+def test_a_stream_that_is_cut_after_any_frame_is_taken_up_without_loss(
+    server: LocalServer, runs: Runs
+) -> None:
     run_id = runs.create()["run_id"]
     writer = threading.Thread(target=_tell_slowly, args=(runs, run_id, 30))
     writer.start()

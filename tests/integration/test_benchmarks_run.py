@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CHEAP = ("cold_start", "warm_handler", "idle_memory", "submit_read")
+CHEAP = ("cold_start", "warm_handler", "idle_memory", "submit_read", "event_log")
 
 
 @pytest.mark.parametrize("name", CHEAP)

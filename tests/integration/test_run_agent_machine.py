@@ -152,7 +152,7 @@ class Stack:
     def answering(self, *answers: tuple[str, ...]) -> Answer:
         """A start_agent whose agents answer in turn, each from a thread of its own; the last one repeats.
 
-        An answer is ("success",), ("failure", error) or ("silence",).
+        An answer is ("success",), ("paused",), ("failure", error) or ("silence",).
         """
         left = list(answers)
 
@@ -172,6 +172,10 @@ class Stack:
                     case ("success",):
                         self.client.send_task_success(
                             taskToken=token, output=json.dumps({"outcome": "completed"})
+                        )
+                    case ("paused",):
+                        self.client.send_task_success(
+                            taskToken=token, output=json.dumps({"outcome": "approval_required"})
                         )
                     case ("failure", error):
                         self.client.send_task_failure(taskToken=token, error=error, cause="{}")
@@ -293,3 +297,50 @@ def test_an_outcome_that_cannot_be_recorded_fails_the_execution(functions: Funct
     ended = stack.run()
     assert (ended["status"], ended["error"]) == ("FAILED", "OutcomeNotRecorded")
     assert functions.names().count("RecordOutcomeFunction") > 1
+
+
+def deciding(functions: Functions, stack: Stack) -> None:
+    """A wait for approval that is answered from a thread of its own."""
+    functions.answers["AwaitApprovalFunction"] = stack.answering(("success",))
+
+
+def test_a_paused_agent_waits_for_its_decision_and_is_asked_again(functions: Functions, stack: Stack) -> None:
+    functions.answers["StartAgentFunction"] = stack.answering(("paused",), ("paused",), ("success",))
+    deciding(functions, stack)
+    assert stack.run()["status"] == "SUCCEEDED"
+    assert functions.names()[2:] == [
+        *("StartAgentFunction", "AwaitApprovalFunction"),
+        *("StartAgentFunction", "AwaitApprovalFunction"),
+        *("StartAgentFunction", "RecordOutcomeFunction"),
+    ]
+    waited = functions.payloads("AwaitApprovalFunction")
+    assert waited[0] == {**INPUT, "task_token": waited[0]["task_token"]}
+    tokens = [each["task_token"] for each in (*waited, *functions.payloads("StartAgentFunction"))]
+    assert len(set(tokens)) == 5
+    assert functions.payloads("RecordOutcomeFunction") == [{**INPUT, "error": None}]
+
+
+def test_a_decision_that_came_before_the_wait_is_not_waited_for(functions: Functions, stack: Stack) -> None:
+    functions.answers["StartAgentFunction"] = stack.answering(("paused",), ("success",))
+    functions.script("AwaitApprovalFunction", TaskError("WaitOver"))
+    assert stack.run()["status"] == "SUCCEEDED"
+    assert functions.names().count("StartAgentFunction") == 2
+    assert functions.payloads("RecordOutcomeFunction") == [{**INPUT, "error": None}]
+
+
+def test_a_run_that_was_taken_up_while_it_waited_goes_on_waiting(functions: Functions, stack: Stack) -> None:
+    functions.script("AdmitRunFunction", {"go": True, "waits": True})
+    functions.answers["StartAgentFunction"] = stack.answering(("success",))
+    deciding(functions, stack)
+    assert stack.run()["status"] == "SUCCEEDED"
+    assert functions.names() == [
+        *("AdmitRunFunction", "AwaitApprovalFunction"),
+        *("StartAgentFunction", "RecordOutcomeFunction"),
+    ]
+
+
+def test_a_wait_that_fails_is_recorded(functions: Functions, stack: Stack) -> None:
+    functions.answers["StartAgentFunction"] = stack.answering(("paused",))
+    functions.script("AwaitApprovalFunction", TaskError("RunNotFound"))
+    assert stack.run()["status"] == "SUCCEEDED"
+    assert functions.payloads("RecordOutcomeFunction") == [{**INPUT, "error": "RunNotFound"}]

@@ -13,7 +13,11 @@ from rune_common.domain.ports import RunFilter
 
 def test_pages_of_a_search_may_be_empty_before_its_end(tables, table_clients):
     store = DynamoRunStore(
-        tables.runs, table_clients["pydynox"], sealer=MemorySealer(), blobs=MemoryBlobStore(), retention_days=90
+        tables.runs,
+        table_clients["pydynox"],
+        sealer=MemorySealer(),
+        blobs=MemoryBlobStore(),
+        retention_days=90,
     )
     wanted = stored(store, at=NOON, repo="needle")
     for turn in range(1, MOST_LOOKED_AT + 50):

@@ -63,6 +63,14 @@ def documented() -> dict[str, tuple[float, float]]:
     return {row["name"]: (float(row["reads"]), float(row["writes"])) for row in rows}
 
 
+def waiting_run(store, run):
+    """The run, waiting for two decisions."""
+    found = tuple(approval(run, number, shown={"why": "x" * 600}) for number in (1, 2))
+    change = begun_to_wait(run, *found, conversation={"messages": [os.urandom(5_000).hex()]})
+    store.commit(change)
+    return change.after
+
+
 class Patterns:
     """One method per row of the page: it prepares, and returns the request to measure."""
 
@@ -254,28 +262,21 @@ class Patterns:
         change = replace(change_of(self.running(), "added"), artifacts=(self.artifact_of(),))
         return lambda: self.store.commit(change)
 
-    def waiting_run(self):
-        run = self.running()
-        found = tuple(approval(run, number, shown={"why": "x" * 600}) for number in (1, 2))
-        change = begun_to_wait(run, *found, conversation={"messages": [os.urandom(5_000).hex()]})
-        self.store.commit(change)
-        return change.after
-
     def pause(self):
         run = self.running()
         change = begun_to_wait(run, approval(run), conversation={"messages": [os.urandom(1_000).hex()]})
         return lambda: self.store.commit(change)
 
     def approvals(self):
-        run = self.waiting_run()
+        run = waiting_run(self.store, self.running())
         return lambda: self.store.approvals(run.tenant, run.run_id)
 
     def conversation(self):
-        run = self.waiting_run()
+        run = waiting_run(self.store, self.running())
         return lambda: self.store.conversation(run.tenant, run.run_id)
 
     def decide(self):
-        run = self.waiting_run()
+        run = waiting_run(self.store, self.running())
         settled = replace(run.pause, settled_at=NOON)
         change = change_of(run, "approved", "resumed", state=RunState.RUNNING, pause=settled)
         return lambda: self.store.commit(replace(change, approvals=(approval(run),)))

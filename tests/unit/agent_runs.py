@@ -71,12 +71,13 @@ def queued(
     tenant: str = "t",
     at: int = START,
     document: Mapping[str, Any] | None = None,
+    created_by: str = "me",
     **fields: Any,
 ) -> Run:
     head = LogHead(tenant, run_id, 0, genesis(tenant, run_id))
     draft = EventDraft("run_queued", {"summary": "accepted"})
     event, head = append_event(head, draft, now_ms=at, redactor=REDACTOR)
-    run = Run(tenant, run_id, RunKind.AGENT, RunState.QUEUED, at, at, "me", head, **fields)
+    run = Run(tenant, run_id, RunKind.AGENT, RunState.QUEUED, at, at, created_by, head, **fields)
     store.create(run, RunRequest(document or {"question": "why?"}), [event])
     return run
 

@@ -107,29 +107,48 @@ class Started:
 class Story:
     """One run from its admission on; `policy` is its request's `approval`."""
 
-    def __init__(self, *pauses: list[Json], driver: PausingDriver | None = None, **policy: Any) -> None:
-        self.store, self.time, self.blobs = MemoryRunStore(), Time(), MemoryBlobStore()
+    def __init__(
+        self,
+        *pauses: list[Json],
+        driver: PausingDriver | None = None,
+        tenant: str = "t",
+        created_by: str = "me",
+        clock: Any = None,
+        **policy: Any,
+    ) -> None:
+        self.tenant = tenant
+        self.store, self.time, self.blobs = MemoryRunStore(), clock or Time(), MemoryBlobStore()
         self.driver = driver or PausingDriver(list(pauses) or [[call(1)]])
         self.executions, self.answers = Executions(), Answers()
         document = {"question": "why?", "approval": {"mode": "policy", **policy}}
-        queued(self.store, "r", document=document, owner="me", holds_slot=True, model="m")
-        admit_run("t", "r", **self.ports())
+        queued(
+            self.store,
+            "r",
+            tenant=tenant,
+            at=self.time(),
+            document=document,
+            created_by=created_by,
+            owner="me",
+            holds_slot=True,
+            model="m",
+        )
+        admit_run(tenant, "r", **self.ports())
         self.legs = 0
 
     @property
     def run(self) -> Run:
-        return stored(self.store, "r")
+        return stored(self.store, "r", tenant=self.tenant)
 
     @property
     def approvals(self) -> list[Approval]:
-        return list(self.store.approvals("t", "r"))
+        return list(self.store.approvals(self.tenant, "r"))
 
     def types(self) -> list[str]:
         return [event["type"] for event in self.log()]
 
     def log(self) -> list[Json]:
         """The log, which says of the run what its record and its approvals say."""
-        found = log(self.store, "r")
+        found = log(self.store, "r", tenant=self.tenant)
         status = fold(found)
         assert [each.document() for each in self.approvals] == list(status.approvals.approvals.values())
         shown = {"succeeded": "completed"}.get(str(self.run.state), str(self.run.state))
@@ -139,7 +158,7 @@ class Story:
     def ask(self) -> None:
         """One leg of the agent."""
         self.legs += 1
-        task = AgentTask("t", "r", f"leg{self.legs}", f"ask{self.legs}")
+        task = AgentTask(self.tenant, "r", f"leg{self.legs}", f"ask{self.legs}")
         ports = self.ports()
         start_attempt(task, agents=Started(), driver_timeout=900, **ports)
         given = AttemptPorts(
@@ -157,7 +176,7 @@ class Story:
         run_attempt(task, ports=given)
 
     def wait(self) -> None:
-        await_approval("t", "r", "waiting", **self.ports())
+        await_approval(self.tenant, "r", "waiting", **self.ports())
 
     def decide(
         self, number: int = 1, *, approve: bool = True, who: Principal = B, **fields: Any
@@ -169,7 +188,7 @@ class Story:
         return dict(answer.body)
 
     def wake(self) -> bool:
-        return wake_run("t", "r", runs=self.store, callbacks=self.answers)
+        return wake_run(self.tenant, "r", runs=self.store, callbacks=self.answers)
 
     def sweep(self) -> None:
         expire_waits(
@@ -177,7 +196,7 @@ class Story:
         )
 
     def record(self, error: str | None = None) -> Run:
-        record_outcome("t", "r", error=error, **self.ports())
+        record_outcome(self.tenant, "r", error=error, **self.ports())
         return self.run
 
     def ports(self) -> Json:

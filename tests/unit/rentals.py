@@ -120,3 +120,15 @@ class Rented:
     def lowered(self, **limits: float) -> None:
         """From now on the operator allows less."""
         self.ports = replace(self.ports, limits=SpendLimits.of_usd(**limits))
+
+
+class Fault:
+    """Raises an error before the calls of a name, so many times."""
+
+    def __init__(self, name: str, error: Exception, times: int = 1) -> None:
+        self.name, self.error, self.left = name, error, times
+
+    def __call__(self, name: str) -> None:
+        if name == self.name and self.left:
+            self.left -= 1
+            raise self.error

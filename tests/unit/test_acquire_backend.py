@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.rentals import DEPLOYMENT, NOON, OFFERS, Rented
+from tests.unit.rentals import DEPLOYMENT, NOON, OFFERS, Fault, Rented
 
 from rune_common.domain.errors import RunCancelled, RunFailure
 from rune_common.domain.gpu_market import (
@@ -20,18 +20,6 @@ from rune_common.domain.money import micro_usd
 from rune_common.domain.rentals import RentalState
 from rune_common.domain.runs import RunKind, RunState
 from rune_common.domain.spend import spend_day
-
-
-class Fault:
-    """Raises an error before the calls of a name, so many times."""
-
-    def __init__(self, name: str, error: Exception, times: int = 1) -> None:
-        self.name, self.error, self.left = name, error, times
-
-    def __call__(self, name: str) -> None:
-        if name == self.name and self.left:
-            self.left -= 1
-            raise self.error
 
 
 def refusal(world: Rented) -> tuple[str, str]:

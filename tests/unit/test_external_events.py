@@ -12,6 +12,7 @@ from tests.unit.conftest import START_MS
 from tests.unit.test_http_runs import EXTERNAL, draft
 
 from rune_common.domain.errors import InvalidRequest
+from rune_common.domain.events import timestamp
 from rune_common.domain.external_events import (
     AHEAD_MS,
     BEHIND_MS,
@@ -21,7 +22,6 @@ from rune_common.domain.external_events import (
     closing_events,
     draft_time,
 )
-from rune_common.domain.events import timestamp
 from rune_common.domain.runs import ReportedWork
 
 SECRET = "ghp_" + "b" * 36
@@ -33,7 +33,8 @@ def take(work, type_, **payload):
 
 
 @pytest.mark.parametrize(
-    ("shift", "kept"), [(0, True), (AHEAD_MS, True), (AHEAD_MS + 1, False), (-BEHIND_MS, True), (-BEHIND_MS - 1, False)]
+    ("shift", "kept"),
+    [(0, True), (AHEAD_MS, True), (AHEAD_MS + 1, False), (-BEHIND_MS, True), (-BEHIND_MS - 1, False)],
 )
 def test_a_time_that_cannot_be_right_becomes_the_servers(shift, kept):
     assert draft_time(START + shift, START) == (timestamp(START + shift) if kept else None)
@@ -138,7 +139,10 @@ async def own(client):
         (draft("k", "tool_call", payload={"tool_name": "t"}), "payload.call_id"),
         (draft("k", "step_completed", payload={"step_id": "s", "state": "odd"}), "payload.state"),
         (draft("k", "finding_updated", payload={"finding": {}}), "payload.fingerprint"),
-        (draft("k", "terminal_output", payload={"stream": "stdout", "step_id": "s", "encoding": "utf8"}), "payload.data"),
+        (
+            draft("k", "terminal_output", payload={"stream": "stdout", "step_id": "s", "encoding": "utf8"}),
+            "payload.data",
+        ),
         (
             draft(
                 "k",
@@ -153,11 +157,15 @@ async def own(client):
 async def test_a_draft_that_does_not_fit_is_named_and_nothing_is_appended(client, own, body, path):
     answer = await client.post(own, json=body)
     assert answer.status_code == 400
-    assert path in [each["path"].removeprefix("events.0.") for each in answer.json()["error"]["details"]["fields"]]
+    assert path in [
+        each["path"].removeprefix("events.0.") for each in answer.json()["error"]["details"]["fields"]
+    ]
     assert (await client.get(f"{own}/list")).json()["head_sequence"] == 2
 
 
-@pytest.mark.parametrize("type_", ["run_completed", "run_queued", "approval_approved", "artifact_added", "odd"])
+@pytest.mark.parametrize(
+    "type_", ["run_completed", "run_queued", "approval_approved", "artifact_added", "odd"]
+)
 async def test_what_only_the_server_says_is_refused(client, own, type_):
     answer = await client.post(own, json={"events": [draft("a"), draft("b", type_)]})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "EVENT_TYPE_NOT_ALLOWED")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from rune.local.server import worker_environment
+from rune_common.adapters.gpu_account import gpu_market
 from rune_common.adapters.no_market import NoMarket
 from rune_common.adapters.vastai import VastMarket
 from rune_common.domain.errors import Misconfigured
 from rune_common.domain.gpu_market import KeyRefused, OfferQuery
 from rune_common.domain.runs import RunKind
 from rune_common.settings import Settings
-from rune_common.wiring import gpu_market, machines
+from rune_common.wiring import machines
 
 KEY = "key-of-the-providers-account"
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from rune_common.domain.approval_errors import ApprovalAlreadyDecided
 from rune_common.domain.artifact_events import artifact_added
 from rune_common.domain.artifacts import make_artifact
 from rune_common.domain.events import EventDraft
@@ -148,6 +149,8 @@ class Waiting:
         return [PendingApproval(each, f"may I {each}?", 1_760_000_060_000) for each in self.ids]
 
     def decide(self, run, approval_id, decision, *, reason, caller):
+        if approval_id not in self.ids:
+            raise ApprovalAlreadyDecided
         self.decided.append((run.run_id, approval_id, decision, reason, caller.tenant))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -185,3 +186,11 @@ async def test_proofs_are_of_inclusion_or_of_consistency(api: httpx.AsyncClient,
 )  # fmt: skip
 async def test_a_proof_of_nothing_is_refused(api: httpx.AsyncClient, query: dict[str, str]) -> None:
     assert code(await api.get(f"{EVIDENCE}/proof", params=query)) == (400, "VALIDATION_ERROR")
+
+
+async def test_a_caller_does_not_wait_for_ever(open_place: Callable[..., Any]) -> None:
+    ticks = itertools.count(1_767_225_600_000, 30_000)
+    async with open_place(replaced={"clock": lambda: next(ticks)}) as client:
+        answer = await client.get(EVIDENCE)
+    assert code(answer) == (503, "EVIDENCE_BUSY")
+    assert int(answer.headers["Retry-After"]) > 0

@@ -129,7 +129,9 @@ async def test_a_ticket_reads_its_runs_events_and_nothing_else(services, client,
 
 
 @pytest.mark.parametrize("place", [0, 10, -1])
-async def test_a_ticket_that_was_changed_counts_as_a_failed_token(services, client, open_client, ended, place):
+async def test_a_ticket_that_was_changed_counts_as_a_failed_token(
+    services, client, open_client, ended, place
+):
     ticket = await ticket_for(client, ended)
     changed = list(ticket)
     changed[place] = "A" if changed[place] != "A" else "B"

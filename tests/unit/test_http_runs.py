@@ -335,7 +335,11 @@ async def test_a_clients_end_is_kept_with_its_counts(client, prefix, run_id):
 async def test_a_client_can_say_that_it_failed(client, run_id):
     body = {"status": "failed", "exit_reason": "tests_failed", "stop_class": "infra_error"}
     status = (await client.post(f"/api/v1/runs/{run_id}/complete", json=body)).json()
-    assert (status["status"], status["exit_reason"], status["stop_code"]) == ("failed", "tests_failed", "ERROR")
+    assert (status["status"], status["exit_reason"], status["stop_code"]) == (
+        "failed",
+        "tests_failed",
+        "ERROR",
+    )
     assert status["error"]["message"] == "tests_failed"
 
 
@@ -390,7 +394,9 @@ async def test_what_is_open_is_closed_with_the_run(client, run_id):
     ]
     assert (await client.post(f"{own}/events", json={"events": calls})).status_code == 201
     await client.post(f"{own}/complete", json={"stop_class": "clean"})
-    rest = [(event["type"], event.get("call_id") or event.get("step_id")) for event in await log(client, run_id)]
+    rest = [
+        (event["type"], event.get("call_id") or event.get("step_id")) for event in await log(client, run_id)
+    ]
     assert rest[-3:] == [("tool_result", "c2"), ("step_completed", "s1"), ("run_completed", None)]
 
 
@@ -421,7 +427,9 @@ async def test_the_stored_lines_verify_and_are_the_same_for_every_page_size(clie
     status = (await client.get(f"/api/v1/runs/{run_id}")).json()
     assert [line["sequence"] for line in lines] == list(range(1, status["total_events"] + 1))
     assert lines[-1]["type"] == "run_completed"
-    raw = [json.dumps(line, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode() for line in lines]
+    raw = [
+        json.dumps(line, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode() for line in lines
+    ]
     assert verify_chain("default", run_id, raw) == []
 
 
@@ -496,7 +504,9 @@ async def test_runs_are_listed_newest_first_page_by_page(client, clock):
     assert (rest["has_more"], rest["next_cursor"]) == (False, None)
     one = (await client.get(f"/api/v1/runs/{made[0]}")).json()
     assert rest["runs"][-1] == one
-    filtered = await client.get("/api/v1/runs", params={"limit": 3, "cursor": first["next_cursor"], "repo": "r0"})
+    filtered = await client.get(
+        "/api/v1/runs", params={"limit": 3, "cursor": first["next_cursor"], "repo": "r0"}
+    )
     assert (filtered.status_code, filtered.json()["error"]["code"]) == (400, "CURSOR_INVALID")
 
 
@@ -522,7 +532,14 @@ async def test_a_list_shows_what_was_asked_for(client, clock):
 
 @pytest.mark.parametrize(
     "query",
-    [{"status": "done"}, {"kind": "job"}, {"mode": "fast"}, {"limit": 101}, {"limit": 0}, {"created_after": "today"}],
+    [
+        {"status": "done"},
+        {"kind": "job"},
+        {"mode": "fast"},
+        {"limit": 101},
+        {"limit": 0},
+        {"created_after": "today"},
+    ],
 )
 async def test_a_list_refuses_what_it_does_not_know(client, query):
     answer = await client.get("/api/v1/runs", params=query)
@@ -576,5 +593,3 @@ async def test_a_file_that_is_not_what_it_says_is_refused(client, run_id):
     assert (large.status_code, large.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
     missing = await client.get(f"{own}/a_{'0' * 24}")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "ARTIFACT_NOT_FOUND")
-
-

@@ -9,9 +9,9 @@ from tests.unit.agent_runs import stored
 from tests.unit.pausing_agent import DELETE, ME, PausingDriver, Story, call
 
 from rune_common.domain.access import Principal
-from rune_common.domain.approval_errors import SelfApprovalForbidden, WaitOver
+from rune_common.domain.approval_errors import SelfApprovalForbidden
 from rune_common.domain.approvals import ApprovalStatus, subject_digest
-from rune_common.domain.errors import AttemptSuperseded, RunCancelled, RunFailure
+from rune_common.domain.errors import AttemptSuperseded, RunCancelled, RunFailure, WaitOver
 from rune_common.domain.runs import RunState
 from rune_common.usecases.admit_run import admit_run
 from rune_common.usecases.cancel_job import cancel_job

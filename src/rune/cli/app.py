@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rune.cli import options
-from rune.cli.commands import agent, chain, costs, evidence, insight, jobs, models, runs, serve, setup
+from rune.cli.commands import agent, approvals, chain, costs, evidence, insight, jobs, models, runs, serve, setup
 from rune.cli.invocation import current
 
 app = typer.Typer(
@@ -88,6 +88,7 @@ app.command("estimate")(costs.estimate)
 app.command("simulate")(costs.simulate)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(runs.app, name="runs")
+app.add_typer(approvals.app, name="approvals")
 app.add_typer(evidence.app, name="evidence")
 app.command("serve")(serve.serve)
 app.command("info")(setup.info)

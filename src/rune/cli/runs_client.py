@@ -23,7 +23,7 @@ class RunsClient:
     def create(self, document: Mapping[str, Any]) -> dict[str, Any]:
         return self._client.call("POST", RUNS, body=document)
 
-    def list(self, **filters: str | int | None) -> dict[str, Any]:
+    def page(self, **filters: str | int | None) -> dict[str, Any]:
         return self._client.call("GET", RUNS, query=filters)
 
     def status(self, run_id: str) -> dict[str, Any]:
@@ -31,6 +31,14 @@ class RunsClient:
 
     def cancel(self, run_id: str, document: Mapping[str, Any]) -> dict[str, Any]:
         return self._client.call("POST", f"{_place(run_id)}/cancel", body=document)
+
+    def approvals(self, run_id: str, status: str | None) -> list[dict[str, Any]]:
+        found = self._client.call("GET", f"{_place(run_id)}/approvals", query={"status": status})
+        approvals: list[dict[str, Any]] = found["approvals"]
+        return approvals
+
+    def decide(self, run_id: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        return self._client.call("POST", f"{_place(run_id)}/approvals", body=document)
 
     def events(
         self, run_id: str, *, after: int = 0, limit: int | None = None, types: str | None = None
@@ -47,9 +55,7 @@ class RunsClient:
             query = {"after_event_id": page["next_after_event_id"], "types": types}
         return found
 
-    def followed(
-        self, run_id: str, sleep: Callable[[float], None], pause: float
-    ) -> Iterator[dict[str, Any]]:
+    def followed(self, run_id: str, sleep: Callable[[float], None], pause: float) -> Iterator[dict[str, Any]]:
         """Every event once and in order, until the run has ended. Asks only for what it has not seen."""
         query: dict[str, str | int | None] = {"after_sequence": 0}
         while True:

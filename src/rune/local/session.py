@@ -17,6 +17,7 @@ from rune.local.engine import Engine, machine_arn
 from rune.local.functions import ROOT
 from rune.local.machine import machine_settings
 from rune_common.adapters.agent_starters import LocalAgents
+from rune_common.adapters.gpu_account import gpu_market
 from rune_common.adapters.memory import (
     MemoryBlobStore,
     MemoryFailureWindow,
@@ -48,7 +49,7 @@ from rune_common.usecases.cancel_job import cancel_job
 from rune_common.usecases.read_job import read_job
 from rune_common.usecases.read_job_events import read_job_events
 from rune_common.usecases.start_runs import start_run, start_waiting_runs
-from rune_common.wiring import Services, attempt, gpu_market, machines
+from rune_common.wiring import Services, attempt, machines
 
 CALLER = Principal("local", "human", DEFAULT_TENANT)
 TASKS = {

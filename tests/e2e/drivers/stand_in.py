@@ -7,8 +7,9 @@ is asked (`ended` null) and another when it answers; times are seconds of the ma
 The question is a list of words: `sleep:<seconds>`, `tool` (a tool call without a result), `called` (one with
 a result), `ready`, `stubborn` (SIGTERM is ignored), `child` (a process of its own that sleeps), `garbage`,
 `crash`, `fail:<error_code>`, `empty`, `file:<name>` (hands over a file of that name, which says so, and a link
-of that name with `.link`), `picture` (hands over a PNG), `cluster` (answers with the cluster it was given).
-Other words are the answer.
+of that name with `.link`), `picture` (hands over a PNG), `cluster` (answers with the cluster it was given),
+`allow:<name>` (a call that waits for approval; when it is allowed, its name goes to RECORD.done, and otherwise the
+reason why not is a part of the answer). Other words are the answer.
 """
 
 from __future__ import annotations
@@ -32,13 +33,23 @@ def main() -> int:
     began = time.monotonic()
     note(params["run_id"], began, None)
     said, files, number = [], [], 0
+    waiting: list[dict[str, Any]] = []
+    resumed = params.get("resume_state")
 
     def event(name: str, **data: Any) -> None:
         nonlocal number
         number += 1
         say({"event": name, "seq": number, "t_ms": int((time.monotonic() - began) * 1000), "data": data})
 
-    for word in params["question"].split():
+    question = params["question"]
+    if resumed:
+        question = resumed["messages"][0]["left"]
+        for call, decision in zip(resumed["pending_approvals"], params["tool_decisions"], strict=True):
+            result_of, text = settle(call, decision)
+            event("tool_calling_result", **result_of)
+            said.append(text)
+    words = question.split()
+    for place, word in enumerate(words):
         name, _, value = word.partition(":")
         match name:
             case "sleep":
@@ -77,6 +88,16 @@ def main() -> int:
             case "empty":
                 said = [" "]
                 break
+            case "allow":
+                call = pending_call(value)
+                event("start_tool_calling", tool_name="bash", id=value, params=call["params"])
+                if params["tool_approval"] == "pause":
+                    waiting.append(call)
+                    if not any(each.startswith("allow:") for each in words[place + 1 : place + 2]):
+                        return pause(params, request_id, began, waiting, " ".join(words[place + 1 :]))
+                else:
+                    event("tool_calling_result", **refused(value, "needs approval"))
+                    said.append(f"refused:{value}")
             case "cluster":
                 said.append(cluster(params))
             case "file":
@@ -87,6 +108,42 @@ def main() -> int:
                 said.append(word)
     note(params["run_id"], began, time.monotonic())
     answer = result(" ".join(said) or "done") | ({"artifacts": files} if files else {})
+    say({"status": "ok", "result": answer, "id": request_id})
+    return 0
+
+
+def pending_call(name: str) -> dict[str, Any]:
+    return {
+        "tool_call_id": name,
+        "tool_name": "bash",
+        "description": f"do {name}",
+        "params": {"command": f"kubectl delete pod {name}"},
+    }
+
+
+def settle(call: Mapping[str, Any], decision: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Does what is allowed, and notes that it was done."""
+    name = call["tool_call_id"]
+    if decision["tool_call_id"] != name or decision["approved"] is not True:
+        reason = str(decision.get("feedback"))
+        return refused(name, reason), f"{name}:{reason.replace(' ', '-')}"
+    with open(f"{sys.argv[1]}.done", "a", encoding="utf-8") as file:
+        file.write(f"{name}\n")
+    return {"tool_call_id": name, "result": {"status": "success", "data": "done"}}, f"{name}:done"
+
+
+def refused(name: str, reason: str) -> dict[str, Any]:
+    result = {"status": "error", "error": f"Tool call rejected: {reason}"}
+    return {"tool_call_id": name, "denied": True, "result": result}
+
+
+def pause(
+    params: Mapping[str, Any], request_id: str, began: float, waiting: list[dict[str, Any]], left: str
+) -> int:
+    """Ends with what has to be decided; `left` is what the question says after it."""
+    note(params["run_id"], began, time.monotonic())
+    state = {"messages": [{"left": left}], "pending_approvals": waiting, "carry": {"usage": {}}}
+    answer = result("") | {"outcome": "approval_required", "pending_approvals": waiting, "resume_state": state}
     say({"status": "ok", "result": answer, "id": request_id})
     return 0
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rune_common.adapters.gpu_account import gpu_market
 from rune_common.adapters.ids import new_run_id
 from rune_common.adapters.kubeconfig_yaml import YamlKubeconfigs
 from rune_common.adapters.lazy_redactor import LazyRedactor
@@ -28,13 +29,11 @@ from rune_common.adapters.operator_models import ModelFiles
 from rune_common.domain.access import FailureWindow, RateLimiter, TokenStore
 from rune_common.domain.addresses import AddressPolicy
 from rune_common.domain.daily_rows import DailyRows, OpenRuns
-from rune_common.domain.errors import Misconfigured
 from rune_common.domain.events import Redacting
 from rune_common.domain.evidence.keys import KeyRing
 from rune_common.domain.finops import GpuQuotes
 from rune_common.domain.gpu_market import GpuMarket
 from rune_common.domain.interaction import Approvals
-from rune_common.domain.labels import DEPLOYMENT_ID
 from rune_common.domain.metrics import MetricsStore
 from rune_common.domain.models_offered import BackendModelSource, OperatorModels
 from rune_common.domain.ports import (
@@ -240,39 +239,6 @@ def machines(settings: Settings) -> dict[RunKind, str]:
     own = (RunKind.BENCHMARK, RunKind.LLM_INSTANCE, RunKind.COST_ESTIMATE)
     benchmarks = dict.fromkeys(own, settings.run_benchmark_machine_arn)
     return benchmarks | {RunKind.CHAIN: settings.run_chain_machine_arn}
-
-
-def gpu_market(settings: Settings) -> GpuMarket:
-    """The provider's account; without its key one that refuses everything. Raises Misconfigured."""
-    if not settings.vast_api_key:
-        return NoMarket()
-    from rune_common.adapters.vastai import VastDialect, VastMarket
-    from rune_common.adapters.vastai_http import VastHttp
-
-    if settings.on_aws and not DEPLOYMENT_ID.fullmatch(settings.deployment_id):
-        raise Misconfigured("RUNE_DEPLOYMENT_ID must match [a-z0-9-]{8,32}: it is in every instance's label")
-    if not settings.vastai_base_url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
-        raise Misconfigured("RUNE_VASTAI_BASE_URL must be https, or on this machine")
-    if settings.vastai_env_format not in ("object", "string"):
-        raise Misconfigured("RUNE_VASTAI_ENV_FORMAT must be object or string")
-    if settings.vastai_list_api not in ("v1", "v0"):
-        raise Misconfigured("RUNE_VASTAI_LIST_API must be v1 or v0")
-    if settings.vastai_ram_unit not in ("mb", "gb"):
-        raise Misconfigured("RUNE_VASTAI_RAM_UNIT must be mb or gb")
-    http = VastHttp(
-        settings.vastai_base_url,
-        settings.vast_api_key,
-        timeout=settings.vastai_timeout,
-        min_interval=settings.vastai_min_interval,
-    )
-    dialect = VastDialect(
-        search_type=settings.vastai_search_type,
-        env_format=settings.vastai_env_format,
-        list_api=settings.vastai_list_api,
-        ram_unit=settings.vastai_ram_unit,
-        image=settings.vastai_image,
-    )
-    return VastMarket(http, dialect)
 
 
 def attempt(

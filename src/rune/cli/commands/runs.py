@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rune.cli import options
-from rune.cli.failures import RunEnded, UsageProblem
+from rune.cli.failures import JobFailed, UsageProblem
 from rune.cli.invocation import Invocation, current
 from rune.cli.printing import one_line
 
@@ -103,7 +103,7 @@ def list_runs(
     invocation = current(context)
     invocation.begin("runs list", json_output, debug)
     with _runs(invocation) as runs:
-        page = runs.list(
+        page = runs.page(
             limit=limit, cursor=cursor, status=status, kind=kind, mode=mode, repo=repo, parent_run_id=parent
         )
     if not invocation.json:
@@ -160,7 +160,8 @@ def watch_run(
         status = runs.status(run_id)
     result = {"run": status, "events": found}
     if status["status"] != "completed":
-        raise RunEnded(status["status"], status["stop_reason"] or "", result)
+        message = f"the run {status['status']}: {status['stop_reason'] or status['exit_reason']}"
+        raise JobFailed(message, code="run_not_completed", status=status["status"], result=result)
     invocation.succeed(status=status["status"], result=result)
 
 
@@ -245,7 +246,9 @@ def _facts(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "Events": status["total_events"],
         "Tokens": usage["token_usage"],
         "Cost": cost,
-        "Findings": ", ".join(f"{name} {findings[name]}" for name in ("P0", "P1", "P2", "P3") if findings[name]),
+        "Findings": ", ".join(
+            f"{name} {findings[name]}" for name in ("P0", "P1", "P2", "P3") if findings[name]
+        ),
         "Waits for": ", ".join(each["approval_id"] for each in status["pending_approvals"]),
     }
     yield from ((name, str(value)) for name, value in facts.items() if value)

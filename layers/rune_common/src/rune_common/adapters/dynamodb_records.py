@@ -11,6 +11,7 @@ from rune_common.adapters.dynamodb_items import claim_item, ttl_after
 from rune_common.domain.ports import FoldSnapshot, IdempotencyClaim, Producer
 from rune_common.domain.runs import Run
 
+
 def producer_write(run: Run, producer: Producer) -> Write:
     item: Item = {**keys.producer_key(run.tenant, run.run_id, producer.key), "seq": producer.sequence}
     if producer.digest:

@@ -45,9 +45,3 @@ class TooManyPendingApprovals(Conflict):
 
 class ApprovalExpired(RuneError):
     code = "approval_expired"
-
-
-class WaitOver(RuneError):
-    """What a state machine was to wait for has happened already."""
-
-    code = "wait_over"

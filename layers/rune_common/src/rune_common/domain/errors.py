@@ -55,6 +55,7 @@ Every error that Rune raises on purpose.
   - RunFailure                ends the run; its code and text are what the caller sees
   - TransientRunFailure       may be tried again: no model call has begun
   - RunCancelled              the run was asked to stop
+  - WaitOver                  the run does not wait for decisions, or no longer
   - Misconfigured             start-up is refused
 """
 
@@ -328,6 +329,12 @@ class TransientRunFailure(RunFailure):
 
 class RunCancelled(RuneError):
     code = "run_cancelled"
+
+
+class WaitOver(RuneError):
+    """What a state machine was to wait for has happened already."""
+
+    code = "wait_over"
 
 
 class Misconfigured(RuneError):

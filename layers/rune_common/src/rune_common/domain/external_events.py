@@ -127,7 +127,13 @@ def closing_events(work: ReportedWork) -> list[EventDraft]:
     calls = [
         EventDraft(
             "tool_result",
-            {"summary": f"{name} aborted", "call_id": call_id, "tool_name": name, "status": "aborted", "data": None},
+            {
+                "summary": f"{name} aborted",
+                "call_id": call_id,
+                "tool_name": name,
+                "status": "aborted",
+                "data": None,
+            },
             call_id=call_id,
         )
         for call_id, name in work.calls
@@ -135,7 +141,12 @@ def closing_events(work: ReportedWork) -> list[EventDraft]:
     steps = [
         EventDraft(
             "step_completed",
-            {"summary": f"{step_id} did not end", "step_id": step_id, "state": "cancelled", "exit_code": None},
+            {
+                "summary": f"{step_id} did not end",
+                "step_id": step_id,
+                "state": "cancelled",
+                "exit_code": None,
+            },
             step_id=step_id,
         )
         for step_id in work.steps

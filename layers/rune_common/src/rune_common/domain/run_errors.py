@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from rune_common.domain.errors import Conflict, FieldProblem, Forbidden, InvalidRequest, LimitExceeded, RuneError
+from rune_common.domain.errors import (
+    Conflict,
+    FieldProblem,
+    Forbidden,
+    InvalidRequest,
+    LimitExceeded,
+    RuneError,
+)
 
 
 class IdempotencyKeyInvalid(InvalidRequest):

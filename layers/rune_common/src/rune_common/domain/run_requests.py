@@ -67,5 +67,7 @@ def profile_for(kind: RunKind, mode: Mode, asked: Profile | None) -> Profile:
             return Profile.CLI_LOCAL
         return Profile.CONTAINER_WRITE if mode in WRITE_MODES else Profile.CONTAINER_READONLY
     if mode in WRITE_MODES and asked not in WRITE_PROFILES:
-        raise ModeProfileMismatch(FieldProblem("runtime_profile", "conflict", "cannot write, but the mode does"))
+        raise ModeProfileMismatch(
+            FieldProblem("runtime_profile", "conflict", "cannot write, but the mode does")
+        )
     return asked

@@ -22,6 +22,10 @@ class OpenRouter(APIRouter):
     """A router whose operations need no principal and count against no limit."""
 
 
+class TicketRouter(OpenRouter):
+    """A router whose operations find their principal by themselves: by a token, or by a ticket."""
+
+
 async def authenticated(request: Request, services: Wired) -> Principal:
     """The caller, found once per request. Raises Unauthorized, LockedOut, RateLimited."""
     if _limits(services.settings).open_to_all:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rune_common.domain.access import Principal
 from rune_common.domain.errors import FieldProblem, InvalidRequest, RunTerminal
-from rune_common.domain.events import MAX_EVENTS_PER_APPEND, EventDraft, Redacting
+from rune_common.domain.events import MAX_EVENTS_PER_APPEND, Redacting
 from rune_common.domain.external_events import ExternalDraft, accepted, closing_events
 from rune_common.domain.ports import BlobStore, Clock, Producer, RunChange, RunStore
 from rune_common.domain.run_cursors import event_id
@@ -160,7 +160,9 @@ class _Append:
                 fit_draft(event, run.tenant, run.run_id, blobs=ports.blobs, redactor=ports.redactor)
             )
         if sum(len(event.artifacts) for event in events) > MAX_LARGE_PARTS:
-            raise InvalidRequest(FieldProblem("events", "too_large", "has too many large parts for one append"))
+            raise InvalidRequest(
+                FieldProblem("events", "too_large", "has too many large parts for one append")
+            )
 
         def claim(change: RunChange) -> Any:
             written = {each.key: each for each in change.producers}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rune_common.domain.approval_errors import WaitOver
+from rune_common.domain.errors import WaitOver
 from rune_common.domain.events import Redacting
 from rune_common.domain.ports import Clock, ExecutionStarter, RunStore, TaskCallbacks
 from rune_common.domain.runs import Run

@@ -16,8 +16,8 @@ from rune_common.domain.runs import Outcome, ReportedWork, Run, RunKind, RunStat
 from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
 from rune_common.usecases.find_run import find_run
 from rune_common.usecases.keyed_answers import Answer, KeyedAnswers
-from rune_common.usecases.settle_approvals import cancel_pending
 from rune_common.usecases.run_status import run_status, status_with
+from rune_common.usecases.settle_approvals import cancel_pending
 
 STOPPING, DONE = 202, 200
 CANCELLED = Outcome(RunState.CANCELLED)
@@ -59,7 +59,9 @@ def cancel_run(
             proposal = seal(run, _stopped(run, asked, caller, runs, clock()))
 
             def claim(change: RunChange) -> Any:
-                told.append(_answer(change.after, status_with(run_status(run, runs=runs), change.events).document()))
+                told.append(
+                    _answer(change.after, status_with(run_status(run, runs=runs), change.events).document())
+                )
                 return answers.claim(run.run_id, told[-1])
 
             return replace(proposal, claim=claim)
@@ -88,7 +90,9 @@ def _stopped(run: Run, asked: Cancellation, caller: Principal, runs: RunStore, n
         ended, drafts = end_run(run, Trigger.CANCEL_QUEUED, CANCELLED, now_ms=now_ms)
         return Proposal(ended, [_requested(asked, caller), *drafts], forget_request=True)
     requested = [] if run.state is RunState.CANCELLING else [_requested(asked, caller)]
-    stopping = run if run.state is RunState.CANCELLING else replace(run, state=transition(run.state, Trigger.CANCEL))
+    stopping = (
+        run if run.state is RunState.CANCELLING else replace(run, state=transition(run.state, Trigger.CANCEL))
+    )
     if run.waits:
         undecided = cancel_pending(stopping, runs, now_ms)
         grace = 0 if _forces(run, asked) else asked.grace_seconds * 1000

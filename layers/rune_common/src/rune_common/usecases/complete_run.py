@@ -16,8 +16,8 @@ from rune_common.domain.runs import ReportedWork, Run, RunState, Trigger, transi
 from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
 from rune_common.usecases.find_run import find_run, reportable
 from rune_common.usecases.keyed_answers import Answer, KeyedAnswers
-from rune_common.usecases.settle_approvals import stop_waiting
 from rune_common.usecases.run_status import run_status, status_with
+from rune_common.usecases.settle_approvals import stop_waiting
 
 OK = 200
 

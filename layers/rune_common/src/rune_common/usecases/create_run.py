@@ -12,12 +12,12 @@ from rune_common.domain.addresses import Resolve
 from rune_common.domain.chain import genesis
 from rune_common.domain.errors import FieldProblem, InvalidRequest, RunNotFound
 from rune_common.domain.events import EventDraft, Redacting, append_event
+from rune_common.domain.fold import RunStatus
 from rune_common.domain.jobs import KIND_WORDS
 from rune_common.domain.ports import BlobStore, Clock, NewId, RunRequest, RunStore
 from rune_common.domain.run_requests import NewRun
 from rune_common.domain.runs import LogHead, Run, RunKind, RunState
 from rune_common.domain.spend import SpendLedger, spend_day
-from rune_common.domain.fold import RunStatus
 from rune_common.usecases.find_run import find_run
 from rune_common.usecases.keyed_answers import Answer, KeyedAnswers
 from rune_common.usecases.plan_job import JobRules, Plan, Planning
@@ -45,9 +45,7 @@ class CreationPorts:
     resolve: Resolve | None = None
 
 
-def create_run(
-    asked: NewRun, caller: Principal, answers: KeyedAnswers, *, ports: CreationPorts
-) -> Answer:
+def create_run(asked: NewRun, caller: Principal, answers: KeyedAnswers, *, ports: CreationPorts) -> Answer:
     """Store a queued run, or an external one that runs at once, with its first events and its key.
 
     The answer is its status. Raises InvalidRequest and its kinds, IdempotencyKeyReused, TooManyActiveRuns,
@@ -82,7 +80,9 @@ def _check_parent(asked: NewRun, caller: Principal, runs: RunStore) -> None:
         try:
             find_run(asked.parent_run_id, caller, runs=runs)
         except RunNotFound:
-            raise InvalidRequest(FieldProblem("parent_run_id", "unknown", "is no run of this tenant")) from None
+            raise InvalidRequest(
+                FieldProblem("parent_run_id", "unknown", "is no run of this tenant")
+            ) from None
 
 
 def _plan(asked: NewRun, caller: Principal, ports: CreationPorts) -> Plan:
@@ -104,9 +104,7 @@ def _plan(asked: NewRun, caller: Principal, ports: CreationPorts) -> Plan:
     return replace(plan, document={**shown, "approval": asked.document["approval"]})
 
 
-def _new(
-    asked: NewRun, plan: Plan, caller: Principal, ports: CreationPorts
-) -> tuple[Run, list[EventDraft]]:
+def _new(asked: NewRun, plan: Plan, caller: Principal, ports: CreationPorts) -> tuple[Run, list[EventDraft]]:
     run_id, now = ports.new_id(), ports.clock()
     external = asked.kind is RunKind.EXTERNAL
     run = Run(
@@ -133,9 +131,7 @@ def _new(
     return run, [*drafts, _started(asked)] if external else drafts
 
 
-def _queued(
-    run: Run, asked: NewRun, plan: Plan, caller: Principal, ports: CreationPorts
-) -> EventDraft:
+def _queued(run: Run, asked: NewRun, plan: Plan, caller: Principal, ports: CreationPorts) -> EventDraft:
     payload = {
         "summary": "accepted",
         "kind": str(run.kind),
@@ -148,7 +144,10 @@ def _queued(
 
 
 def _started(asked: NewRun) -> EventDraft:
-    files = [{"path": each["path"], "loaded": False, "reason": "external"} for each in asked.document["context_files"]]
+    files = [
+        {"path": each["path"], "loaded": False, "reason": "external"}
+        for each in asked.document["context_files"]
+    ]
     payload = {
         "summary": "run started",
         "runtime_profile": asked.document["runtime_profile"],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rune_common.domain.access import Principal
 from rune_common.domain.events import timestamp
+from rune_common.domain.external_events import parse_time
 from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.stream_tickets import LIFE_MS, Purpose, StreamTicket, sign_ticket
 from rune_common.usecases.find_run import find_run
 from rune_common.usecases.keyed_answers import Answer, KeyedAnswers
-from rune_common.domain.external_events import parse_time
 
 CREATED = 201
 

@@ -23,5 +23,3 @@ def reportable(run: Run, caller: Principal, *, by_worker: bool = True) -> Run:
     if run.kind is not RunKind.EXTERNAL and not own:
         raise RunNotExternallyOwned(run.run_id)
     return run
-
-

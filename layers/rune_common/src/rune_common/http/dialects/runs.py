@@ -42,12 +42,24 @@ TABLE: dict[type[RuneError], tuple[int, str, str]] = {
     errors.Unavailable: (503, "TEMPORARY_UNAVAILABLE", "try again later"),
     # The run changed under us again and again: nothing is wrong with the request.
     approval_errors.ApproverNotPermitted: (403, "APPROVER_NOT_PERMITTED", "you may not decide about this"),
-    approval_errors.SelfApprovalForbidden: (403, "SELF_APPROVAL_FORBIDDEN", "somebody else has to approve this"),
+    approval_errors.SelfApprovalForbidden: (
+        403,
+        "SELF_APPROVAL_FORBIDDEN",
+        "somebody else has to approve this",
+    ),
     approval_errors.ApprovalNotFound: (404, "APPROVAL_NOT_FOUND", "no such approval"),
     approval_errors.ApprovalAmbiguous: (409, "APPROVAL_AMBIGUOUS", "several approvals are pending: name one"),
-    approval_errors.ApprovalAlreadyDecided: (409, "APPROVAL_ALREADY_DECIDED", "the approval was decided already"),
+    approval_errors.ApprovalAlreadyDecided: (
+        409,
+        "APPROVAL_ALREADY_DECIDED",
+        "the approval was decided already",
+    ),
     approval_errors.SubjectChanged: (409, "SUBJECT_CHANGED", "this is not what would be done"),
-    approval_errors.TooManyPendingApprovals: (409, "TOO_MANY_PENDING_APPROVALS", "too many approvals are pending"),
+    approval_errors.TooManyPendingApprovals: (
+        409,
+        "TOO_MANY_PENDING_APPROVALS",
+        "too many approvals are pending",
+    ),
     approval_errors.ApprovalExpired: (410, "APPROVAL_EXPIRED", "the time to decide is over"),
     errors.RunChanged: (503, "TEMPORARY_UNAVAILABLE", "try again later"),
 }
@@ -55,8 +67,12 @@ _BUG = (500, "INTERNAL", "internal error")
 
 _FIELDS: Mapping[type[InvalidRequest], FieldProblem] = {
     errors.BackendNotAllowed: FieldProblem("backend_url", "not_allowed", "is not allowed by policy"),
-    errors.ProviderNotConfigured: FieldProblem("backend_url", "missing", "is required: no provider is configured"),
-    errors.SpendLimitExceeded: FieldProblem("budget", "too_small", "the projected cost exceeds the spend limit"),
+    errors.ProviderNotConfigured: FieldProblem(
+        "backend_url", "missing", "is required: no provider is configured"
+    ),
+    errors.SpendLimitExceeded: FieldProblem(
+        "budget", "too_small", "the projected cost exceeds the spend limit"
+    ),
     errors.ModelSizeUnknown: FieldProblem("benchmark.vram_mb", "missing", "the model's size is not known"),
     errors.InvalidBody: FieldProblem("body", "type", "must be an object"),
 }
@@ -91,6 +107,8 @@ def _problems(error: Exception) -> Sequence[FieldProblem]:
     if not isinstance(error, InvalidRequest):
         return ()
     if isinstance(error, UnknownChoice):
-        return [FieldProblem(error.problems[0].field, "unknown", f"must be one of {', '.join(error.available)}")]
+        return [
+            FieldProblem(error.problems[0].field, "unknown", f"must be one of {', '.join(error.available)}")
+        ]
     named = next((_FIELDS[each] for each in type(error).__mro__ if each in _FIELDS), None)
     return error.problems or ([named] if named else [])

@@ -28,7 +28,5 @@ CREATED: dict[int | str, dict[str, Any]] = {201: {"model": RunStatusView, "descr
 def create_run(caller: CanWrite, asked: AskedRun, kept: Kept, services: Wired, request: Request) -> Response:
     """Create a run: queue its work, or begin the log of a client's own."""
     answers = kept.of("create_run", asked.body_sha256, caller)
-    answer = runs.create_run(
-        asked.run, caller, answers, ports=creation_ports(caller.tenant, services)
-    )
+    answer = runs.create_run(asked.run, caller, answers, ports=creation_ports(caller.tenant, services))
     return reply(answer, request, ignored=asked.ignored, links=True)

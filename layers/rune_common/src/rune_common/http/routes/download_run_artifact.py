@@ -20,9 +20,7 @@ router = APIRouter(tags=["runs"])
 )
 def download_run_artifact(run_id: str, artifact_id: str, caller: CanRead, services: Wired) -> Response:
     """Download one file of a run."""
-    found = artifacts.download_artifact(
-        run_id, artifact_id, caller, runs=services.runs, blobs=services.blobs
-    )
+    found = artifacts.download_artifact(run_id, artifact_id, caller, runs=services.runs, blobs=services.blobs)
     answer = attachment(found)
     digest = base64.b64encode(bytes.fromhex(found.artifact.sha256)).decode()
     answer.headers["Repr-Digest"] = f"sha-256=:{digest}:"

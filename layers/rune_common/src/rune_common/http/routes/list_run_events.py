@@ -14,7 +14,9 @@ from rune_common.usecases import read_run_events as runs
 
 router = APIRouter(tags=["runs"])
 
-LISTED: dict[int | str, dict[str, Any]] = {200: {"model": StoredEventsView, "description": "A part of the log"}}
+LISTED: dict[int | str, dict[str, Any]] = {
+    200: {"model": StoredEventsView, "description": "A part of the log"}
+}
 
 
 @router.get(f"{RUNS}/{{run_id}}/events/list", response_class=Response, responses=LISTED)

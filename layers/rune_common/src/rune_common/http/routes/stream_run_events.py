@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header, Query, Request, Response
 
-from rune_common.http.authentication import OpenRouter
+from rune_common.http.authentication import TicketRouter
 from rune_common.http.event_stream import EventStream, Tails
 from rune_common.http.run_query import WantedEvents, accepts_stream
 from rune_common.http.run_replies import RUNS, RUNTIME_RUNS
@@ -15,7 +15,7 @@ from rune_common.http.wired import Wired
 from rune_common.usecases import stream_run_events as streams
 from rune_common.usecases.follow_run import follow_run
 
-router = OpenRouter(tags=["runs"])
+router = TicketRouter(tags=["runs"])
 
 ENDED: dict[int | str, dict[str, Any]] = {204: {"description": "The run has ended and its reader knows it"}}
 

@@ -167,7 +167,9 @@ def _problems(body: EventDraftBody, payload: Mapping[str, Any]) -> Iterator[Fiel
         if not fits(told.get(name)):
             yield FieldProblem(f"payload.{name}", "invalid", message)
     if body.type == "terminal_output" and not _is_chunk(payload):
-        yield FieldProblem("payload.data", "invalid", f"must be at most {MAX_CHUNK_BYTES} bytes in its encoding")
+        yield FieldProblem(
+            "payload.data", "invalid", f"must be at most {MAX_CHUNK_BYTES} bytes in its encoding"
+        )
 
 
 def _is_time(text: str) -> bool:
@@ -203,7 +205,9 @@ def _one_of(*known: str) -> Callable[[Any], bool]:
 
 
 def _step(value: Any) -> bool:
-    return isinstance(value, str) and 1 <= len(value) <= 64 and value.replace("-", "").replace("_", "").isalnum()
+    return (
+        isinstance(value, str) and 1 <= len(value) <= 64 and value.replace("-", "").replace("_", "").isalnum()
+    )
 
 
 def _stage(value: Any) -> bool:
@@ -226,7 +230,11 @@ _MEMBERS: Mapping[str, tuple[_Rule, ...]] = {
     "tool_call": (_CALL, ("tool_name", _text, "is required")),
     "tool_result": (
         _CALL,
-        ("status", _one_of("success", "no_data", "error", "denied", "aborted"), "must be a status of results"),
+        (
+            "status",
+            _one_of("success", "no_data", "error", "denied", "aborted"),
+            "must be a status of results",
+        ),
     ),
     "terminal_output": (
         _STEP,

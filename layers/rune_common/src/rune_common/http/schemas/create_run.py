@@ -142,7 +142,12 @@ class CreateRun(Strict):
 
     def _benchmark_problems(self) -> Iterator[FieldProblem]:
         terms = self.benchmark
-        if terms and terms.min_dph is not None and terms.max_dph is not None and terms.min_dph > terms.max_dph:
+        if (
+            terms
+            and terms.min_dph is not None
+            and terms.max_dph is not None
+            and terms.min_dph > terms.max_dph
+        ):
             yield FieldProblem("benchmark.min_dph", "too_large", "must not be greater than max_dph")
 
     def _document(self, kind: RunKind, profile: Profile) -> dict[str, Any]:

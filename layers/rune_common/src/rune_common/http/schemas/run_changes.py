@@ -84,7 +84,6 @@ class CreateStreamTicket(Strict):
     purpose: Literal["events", "terminal"]
 
 
-
 def _whole(usage: dict[str, Any]) -> dict[str, Any]:
     """Durations are whole milliseconds."""
     return {name: round(value) if name == "duration_ms" else value for name, value in usage.items()}

@@ -52,7 +52,9 @@ class RunStatusView(BaseModel):
 
     run_id: str
     kind: str
-    status: Literal["queued", "running", "awaiting_approval", "cancelling", "completed", "failed", "cancelled"]
+    status: Literal[
+        "queued", "running", "awaiting_approval", "cancelling", "completed", "failed", "cancelled"
+    ]
     mode: str
     runtime_profile: str | None
     repo: str | None
