@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.integration.vast_world import LAUNCH, PLENTY, QUERY, RTX_4090, World
+from tests.integration.vast_world import LAUNCH, PLENTY, QUERY, RTX_4090, World, last_body
 
 from rune.sandbox.clock import Clock
 from rune.sandbox.vast import VastSim
@@ -62,11 +62,6 @@ def open_sim(clock: Clock) -> Iterator[Callable[..., VastSim]]:
 @pytest.fixture
 def world(open_sim: Callable[..., VastSim], open_world: Open) -> World:
     return open_world(open_sim())
-
-
-def last_body(sim: VastSim, method: str, part: str) -> dict[str, Any]:
-    found: dict[str, Any] = [e for e in sim.requests if e.method == method and part in e.path][-1].json()
-    return found
 
 
 def test_a_search_asks_for_what_is_needed_and_reads_what_is_offered(world: World) -> None:

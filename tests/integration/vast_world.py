@@ -34,3 +34,8 @@ class World:
         contract = self.market.create(RTX_4090, replace(LAUNCH, **fields))
         self.sim.clock.advance(60)
         return contract
+
+
+def last_body(sim: VastSim, method: str, part: str) -> dict[str, Any]:
+    found: dict[str, Any] = [e for e in sim.requests if e.method == method and part in e.path][-1].json()
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.unit.agent_runs import Answers
-from tests.unit.test_http_runs import EXTERNAL, draft
+from tests.unit.runs_over_http import EXTERNAL, draft
 
 from rune_common.domain.access import Principal
 from rune_common.domain.errors import RunTerminal

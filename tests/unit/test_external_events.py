@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.agent_runs import REDACTOR, START
 from tests.unit.conftest import START_MS
-from tests.unit.test_http_runs import EXTERNAL, draft
+from tests.unit.runs_over_http import EXTERNAL, draft
 
 from rune_common.domain.errors import InvalidRequest
 from rune_common.domain.events import timestamp

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.unit.test_http_runs import EXTERNAL, draft
+from tests.unit.runs_over_http import EXTERNAL, draft
 
 PATHS = ("/api/v1/runs", "/api/v1/runtime/runs")
 

@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO
 
+from rune_common.adapters.lifeline import Lifeline
 from rune_common.domain.driver_protocol import (
     DRIVER_FAILED,
     INVALID_JSON,
@@ -39,8 +40,6 @@ from rune_common.domain.driver_protocol import (
 )
 
 _POLL_SECONDS = 0.05
-_LIFELINE = 'read -r _; kill -s KILL -- "-$1"'
-"""Ends a driver's process group when its standard input closes, that is when this process is gone."""
 
 
 class StdioDriver:
@@ -112,13 +111,7 @@ class _StdioCall:
         self._result: DriverResult | None = None
         self._done = threading.Event()
         self._drained = threading.Event()
-        self._lifeline = subprocess.Popen(
-            ["/bin/sh", "-c", _LIFELINE, "rune-lifeline", str(process.pid)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._lifeline = Lifeline(process.pid)
         self._events: queue.SimpleQueue[DriverEvent | None] = queue.SimpleQueue()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -188,7 +181,7 @@ class _StdioCall:
             self._await_exit(LINGER_SECONDS)
         self._signal(signal.SIGKILL)
         self._process.wait()
-        self._let_go()
+        self._lifeline.let_go()
         self._drained.wait(LINGER_SECONDS)
         self._result = self._conclude(timed_out)
         self._events.put(None)
@@ -207,12 +200,6 @@ class _StdioCall:
         # The group outlives its leader while members remain, so a finished leader is no reason to skip it.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
-
-    def _let_go(self) -> None:
-        self._lifeline.kill()
-        self._lifeline.wait()
-        assert self._lifeline.stdin is not None
-        self._lifeline.stdin.close()
 
     def _conclude(self, timed_out: bool) -> DriverResult:
         final = self._output.final or self._whole_document()

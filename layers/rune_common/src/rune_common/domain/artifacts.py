@@ -56,9 +56,13 @@ class Artifact:
 
 def make_artifact(kind: str, name: str, content: bytes, *, now_ms: int) -> Artifact:
     """The index entry of these bytes. The same file has the same id, whoever adds it and however often."""
-    digest = hashlib.sha256(content).hexdigest()
-    identity = hashlib.sha256(f"{kind}\0{name}\0{digest}".encode()).hexdigest()
-    return Artifact(f"a_{identity[:24]}", kind, name, len(content), digest, now_ms)
+    return known_artifact(kind, name, len(content), hashlib.sha256(content).hexdigest(), now_ms=now_ms)
+
+
+def known_artifact(kind: str, name: str, size_bytes: int, sha256: str, *, now_ms: int) -> Artifact:
+    """The index entry of bytes that are known by their size and digest."""
+    identity = hashlib.sha256(f"{kind}\0{name}\0{sha256}".encode()).hexdigest()
+    return Artifact(f"a_{identity[:24]}", kind, name, size_bytes, sha256, now_ms)
 
 
 def plain_name(name: str) -> str:

@@ -147,6 +147,8 @@ class EventDraft:
     parent_event_id: str | None = None
     producer_digest: str = ""
     ts: str | None = None
+    redacted: bool = False
+    """The payload is a piece of a redacted stream: looked at by itself it could seem to hold something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,9 @@ def append_event(
         raise ValueError(f"no event type {draft.type}")
     sequence = head.sequence + 1
     envelope = _envelope(head, draft, family, sequence, max(draft.ts or timestamp(now_ms), head.last_ts))
-    payload, found = redactor.value(normalise(dict(draft.payload), strict=False))
+    payload, found = normalise(dict(draft.payload), strict=False), ()
+    if not draft.redacted:
+        payload, found = redactor.value(payload)
     redactions = [*draft.redactions, *found]
     envelope["payload"] = _with_summary(payload, draft.type)
     if redactions:

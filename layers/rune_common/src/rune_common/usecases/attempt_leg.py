@@ -23,7 +23,10 @@ from rune_common.domain.runs import Run
 from rune_common.usecases.attempt_log import AttemptLog
 from rune_common.usecases.attempt_watch import AttemptWatch
 
-_PARAMS = ("question", "model", "backend_type", "backend_url", "context_window", "require_cluster")
+_PARAMS = (
+    *("question", "model", "backend_type", "backend_url", "context_window", "require_cluster"),
+    *("response_format", "additional_system_prompt"),
+)
 LOG_LOST = failure("agent_error", "the run's log could not be written")
 NO_ANSWER = failure("empty_answer", "the agent gave no answer")
 
