@@ -50,7 +50,9 @@ def own_server(tmp_path: Path) -> Iterator[LocalServer]:
 
 def call(server: LocalServer, method: str, path: str, token: str = DECIDER, **options: Any) -> httpx.Response:
     headers = {"Authorization": f"Bearer {token}"}
-    return httpx.request(method, f"{server.url}{path}", headers=headers, timeout=30, trust_env=False, **options)
+    return httpx.request(
+        method, f"{server.url}{path}", headers=headers, timeout=30, trust_env=False, **options
+    )
 
 
 def pending(server: LocalServer, run_id: str) -> list[Json]:
@@ -65,7 +67,9 @@ def pending(server: LocalServer, run_id: str) -> list[Json]:
     return eventually(asked, f"an approval of {run_id}")
 
 
-def decide(server: LocalServer, run_id: str, approval: Json, *, approve: bool, token: str = DECIDER) -> httpx.Response:
+def decide(
+    server: LocalServer, run_id: str, approval: Json, *, approve: bool, token: str = DECIDER
+) -> httpx.Response:
     body = {"approval_id": approval["approval_id"], "subject_digest": approval["subject"]["digest"]}
     given = {"decision": "approve"} if approve else {"decision": "deny", "reason": "not on a Friday"}
     return call(server, "POST", f"/api/v1/runs/{run_id}/approvals", token, json={**body, **given})
@@ -177,11 +181,17 @@ def test_of_two_racing_decisions_one_wins(server: LocalServer, jobs: Jobs) -> No
     job_id = jobs.submit(" ".join(f"allow:{name}" for name in names), approval=ASKING)
     for approval in pending(server, job_id):
         with ThreadPoolExecutor(2) as pool:
-            answers = list(pool.map(lambda how, each=approval: decide(server, job_id, each, approve=how), (True, False)))
+            answers = list(
+                pool.map(lambda how, each=approval: decide(server, job_id, each, approve=how), (True, False))
+            )
         assert sorted(answer.status_code for answer in answers) == [200, 409]
     jobs.wait(job_id)
     log = events(server, job_id)
-    settled = [each["payload"]["approval_id"] for each in log if each["type"] in ("approval_approved", "approval_denied")]
+    settled = [
+        each["payload"]["approval_id"]
+        for each in log
+        if each["type"] in ("approval_approved", "approval_denied")
+    ]
     assert len(settled) == len(set(settled)) == 10
     approved = [each["payload"]["gate"] for each in log if each["type"] == "approval_approved"]
     assert len([name for name in done(server) if name in names]) == len(approved)
@@ -209,15 +219,34 @@ def test_the_command_line_lists_approves_and_denies(server: LocalServer, jobs: J
 
 
 def rune(server: LocalServer, *arguments: str) -> str:
-    command = [sys.executable, "-m", "rune", "--backend", "http", "--api-base-url", server.url, "approvals", *arguments]
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(server.home), "COLUMNS": "200", "RUNE_API_TOKEN": DECIDER}
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, cwd=server.folder)
+    command = [
+        sys.executable,
+        "-m",
+        "rune",
+        "--backend",
+        "http",
+        "--api-base-url",
+        server.url,
+        "approvals",
+        *arguments,
+    ]
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(server.home),
+        "COLUMNS": "200",
+        "RUNE_API_TOKEN": DECIDER,
+    }
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env=environment, cwd=server.folder
+    )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
 
 @pytest.mark.parametrize("decided", ["after", "before"])
-def test_a_pause_survives_the_death_of_the_server(own_server: LocalServer, ollama: OllamaSim, decided: str) -> None:
+def test_a_pause_survives_the_death_of_the_server(
+    own_server: LocalServer, ollama: OllamaSim, decided: str
+) -> None:
     jobs = Jobs(own_server.url, ollama.url, token=MAKER)
     job_id = jobs.submit("allow:x1 end", approval=ASKING)
     (approval,) = pending(own_server, job_id)
@@ -243,7 +272,9 @@ def test_a_pause_survives_the_death_of_the_server(own_server: LocalServer, ollam
 
 @pytest.mark.agent
 @pytest.mark.parametrize("approve", [True, False])
-def test_the_real_agent_goes_on_after_a_restart_with_the_decision(tmp_path: Path, kubectl: str, approve: bool) -> None:
+def test_the_real_agent_goes_on_after_a_restart_with_the_decision(
+    tmp_path: Path, kubectl: str, approve: bool
+) -> None:
     server = LocalServer(tmp_path / "server", RUNE_HOLMES_DRIVER_CMD="", RUNE_KUBECTL=kubectl, **TOKENS)
     with OllamaSim() as ollama, KubeSim("mixed", writable=True) as kube:
         jobs = Jobs(server.url, ollama.url, token=MAKER)

@@ -126,5 +126,7 @@ def test_thirty_approvals_with_their_events_fit_one_transaction(run_store, run):
     found = tuple(approval(run, number, shown={"why": "x" * 500}) for number in range(1, 31))
     change = replace(waiting(run), approvals=found, conversation={"messages": ["x" * 100_000]})
     events = change_of(run, *map(str, range(40)))
-    run_store.commit(replace(change, events=events.events, after=replace(change.after, head=events.after.head)))
+    run_store.commit(
+        replace(change, events=events.events, after=replace(change.after, head=events.after.head))
+    )
     assert list(run_store.approvals(run.tenant, run.run_id)) == list(found)

@@ -77,7 +77,10 @@ class PausingDriver:
         if params["tool_approval"] == "pause" and legs <= len(self.pauses):
             pending = self.pauses[legs - 1]
             events += [
-                ("start_tool_calling", {"tool_name": "bash", "id": each["tool_call_id"], "params": each["params"]})
+                (
+                    "start_tool_calling",
+                    {"tool_name": "bash", "id": each["tool_call_id"], "params": each["params"]},
+                )
                 for each in pending
             ]
             kept = {"pending_approvals": pending, "messages": ["signed"], "carry": {"usage": _usage(legs)}}
@@ -90,7 +93,10 @@ class PausingDriver:
         name = pending["tool_call_id"]
         if decision.get("approved") is True:
             self.done.append(pending["params"]["command"])
-            return "tool_calling_result", {"tool_call_id": name, "result": {"status": "success", "data": "deleted"}}
+            return "tool_calling_result", {
+                "tool_call_id": name,
+                "result": {"status": "success", "data": "deleted"},
+            }
         error = {"status": "error", "error": f"Tool call rejected: {decision.get('feedback')}"}
         return "tool_calling_result", {"tool_call_id": name, "denied": True, "result": error}
 
@@ -178,9 +184,7 @@ class Story:
     def wait(self) -> None:
         await_approval(self.tenant, "r", "waiting", **self.ports())
 
-    def decide(
-        self, number: int = 1, *, approve: bool = True, who: Principal = B, **fields: Any
-    ) -> Json:
+    def decide(self, number: int = 1, *, approve: bool = True, who: Principal = B, **fields: Any) -> Json:
         found = self.approvals[number - 1]
         decision = Decision(approve, None if approve else "not today", **fields)
         ports = DecisionPorts(self.store, self.time, REDACTOR)
@@ -201,5 +205,3 @@ class Story:
 
     def ports(self) -> Json:
         return {"runs": self.store, "clock": self.time, "redactor": REDACTOR}
-
-

@@ -47,7 +47,9 @@ def approval(**fields: Any) -> Approval:
     return replace(base, **fields)
 
 
-def refusal(found: Approval, decision: Decision, who: Principal, rules: DecisionRules = RULES, now: int = 2_000) -> type:
+def refusal(
+    found: Approval, decision: Decision, who: Principal, rules: DecisionRules = RULES, now: int = 2_000
+) -> type:
     with pytest.raises(RuneError) as caught:
         settle_approval(found, decision, who, rules, now)
     return caught.type
@@ -55,7 +57,11 @@ def refusal(found: Approval, decision: Decision, who: Principal, rules: Decision
 
 actors = st.sampled_from([B, C, MAKER, Principal("s", "service", "t"), Principal("run:r", "run", "t")])
 decisions = st.builds(
-    Decision, st.booleans(), st.just("because"), st.sampled_from(["once", "run"]), st.sampled_from([None, DIGEST, OTHER])
+    Decision,
+    st.booleans(),
+    st.just("because"),
+    st.sampled_from(["once", "run"]),
+    st.sampled_from([None, DIGEST, OTHER]),
 )
 steps = st.lists(
     st.one_of(
@@ -105,7 +111,9 @@ def test_a_digest_knows_every_member_and_no_order(document: dict[str, int], rand
     assert subject_digest({name: document[name] for name in names}) == subject_digest(document)
     for name in names:
         assert subject_digest({**document, name: document[name] + 1}) != subject_digest(document)
-        assert subject_digest({each: document[each] for each in names if each != name}) != subject_digest(document)
+        assert subject_digest({each: document[each] for each in names if each != name}) != subject_digest(
+            document
+        )
 
 
 def test_only_people_who_may_and_did_not_ask_approve() -> None:
@@ -130,7 +138,10 @@ def test_the_first_check_that_fails_is_the_one_that_is_told() -> None:
     assert refusal(approval(), wrong, B) is SubjectChanged
     assert refusal(approval(status=ApprovalStatus.EXPIRED), APPROVE, B) is ApprovalExpired
     assert refusal(approval(status=ApprovalStatus.CANCELLED), DENY, B) is ApprovalAlreadyDecided
-    assert refusal(approval(status=ApprovalStatus.SUPERSEDED, superseded_by="r-a2"), APPROVE, B) is SubjectChanged
+    assert (
+        refusal(approval(status=ApprovalStatus.SUPERSEDED, superseded_by="r-a2"), APPROVE, B)
+        is SubjectChanged
+    )
 
 
 def test_repeating_a_decision_changes_nothing_and_the_contrary_is_refused() -> None:
@@ -156,7 +167,9 @@ def test_later_calls_that_are_alike_inherit_what_was_approved_for_the_run() -> N
     source = settle_approval(approval(alike=asked.alike), Decision(True, scope="run"), B, RULES, 2_000)
     later = asked_tool_call("r", {**call, "tool_call_id": "c2"})
     assert later.digest != asked.digest
-    found = inherited(approval(approval_id="r-a2", alike=later.alike, subject_digest=later.digest), [source], 3_000)
+    found = inherited(
+        approval(approval_id="r-a2", alike=later.alike, subject_digest=later.digest), [source], 3_000
+    )
     assert (found.status, found.decisions[0].inherited_from) == (ApprovalStatus.APPROVED, "r-a1")
     other = asked_tool_call("r", {**call, "params": {"command": "kubectl delete pod y"}})
     assert inherited(approval(alike=other.alike, subject_digest=other.digest), [source], 3_000).pending
@@ -194,7 +207,12 @@ def test_policy_follows_the_table_required_asks_and_none_denies(gate: Gate) -> N
 
 @pytest.mark.parametrize(
     "request_document",
-    [{}, {"approval": None}, {"approval": {"mode": "maybe"}}, {"approval": {"mode": "policy"}, "mode": "root"}],
+    [
+        {},
+        {"approval": None},
+        {"approval": {"mode": "maybe"}},
+        {"approval": {"mode": "policy"}, "mode": "root"},
+    ],
 )
 def test_a_missing_or_malformed_policy_refuses(request_document: dict[str, Any]) -> None:
     assert {policy_of(request_document).verdict(gate) for gate in Gate} == {Verdict.DENY}
@@ -202,7 +220,9 @@ def test_a_missing_or_malformed_policy_refuses(request_document: dict[str, Any])
 
 def test_a_job_has_the_readonly_mode_and_asks_only_when_it_says_so() -> None:
     assert policy_of({"approval": {"mode": "none"}}).verdict(Gate.TOOL_CALL) is Verdict.DENY
-    assert policy_of({"approval": {"mode": "policy", "on_deny": "stop"}}).verdict(Gate.TOOL_CALL) is Verdict.ASK
+    assert (
+        policy_of({"approval": {"mode": "policy", "on_deny": "stop"}}).verdict(Gate.TOOL_CALL) is Verdict.ASK
+    )
     assert policy_of({"approval": {"mode": "policy", "on_deny": "stop"}}).stops
 
 

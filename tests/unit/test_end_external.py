@@ -82,3 +82,10 @@ async def test_a_log_that_is_full_ends_its_run(services, client, run_id):
         append("one too many")
     status = (await client.get(f"/api/v1/runs/{run_id}")).json()
     assert (status["status"], status["error"]["code"]) == ("failed", "LOG_FULL")
+
+
+async def test_a_clients_run_that_is_cancelled_as_a_job_has_its_grace(services, client, clock, run_id):
+    assert (await client.delete(f"/v1/jobs/{run_id}")).status_code == 202
+    clock.advance(30)
+    assert looked_at(services, clock) == 1
+    assert (await client.get(f"/v1/jobs/{run_id}")).json()["status"] == "cancelled"

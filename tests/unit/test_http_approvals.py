@@ -97,7 +97,9 @@ async def test_the_creator_services_and_readers_do_not_approve(desk, http):
 
 async def test_the_operator_may_allow_self_approval(desk, http):
     async with http(desk(settings={"allow_self_approval": True}), TOKEN) as client:
-        answer = await client.post("/api/v1/runs/r/approvals", json={"approval_id": "r-a1", "decision": "approve"})
+        answer = await client.post(
+            "/api/v1/runs/r/approvals", json={"approval_id": "r-a1", "decision": "approve"}
+        )
         assert answer.status_code == 200
 
 
@@ -117,7 +119,10 @@ async def test_only_listed_approvers_decide(desk, http):
         ({"decision": "approve", "subject_digest": "A" * 64}, "subject_digest"),
         ({"decision": "approve", "approval_id": "r-a1", "scope": "all"}, "scope"),
         ({"decisions": []}, "decisions"),
-        ({"decisions": [{"decision": "approve", "approval_id": "r-a1"}, {"decision": "deny"}]}, "decisions.1.reason"),
+        (
+            {"decisions": [{"decision": "approve", "approval_id": "r-a1"}, {"decision": "deny"}]},
+            "decisions.1.reason",
+        ),
     ],
 )
 async def test_a_decision_that_is_none_is_refused(desk, http, body, path):
@@ -138,7 +143,9 @@ async def test_unknown_ambiguous_and_expired_approvals_have_their_codes(desk, ht
             answer = await client.post("/api/v1/runs/r/approvals", json=body)
             assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
         clock.advance(60)
-        late = await client.post("/api/v1/runs/r/approvals", json={"approval_id": "r-a1", "decision": "approve"})
+        late = await client.post(
+            "/api/v1/runs/r/approvals", json={"approval_id": "r-a1", "decision": "approve"}
+        )
         assert (late.status_code, late.json()["error"]["code"]) == (410, "APPROVAL_EXPIRED")
         for path in ("/api/v1/runs/none/approvals", "/api/v1/runtime/runs/none/approvals"):
             assert (await client.get(path)).json()["error"]["code"] == "RUN_NOT_FOUND"

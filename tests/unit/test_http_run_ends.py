@@ -176,3 +176,11 @@ async def test_every_change_may_be_repeated_under_its_key(client, run_id):
         assert first.content == again.content
         assert again.headers["idempotency-replayed"] == "true"
         assert (await client.get(own)).json()["total_events"] == events
+
+
+async def test_a_queued_chain_is_cancelled_with_its_steps(client):
+    body = {"chain": {"steps": [{"name": "find", "question_template": "what is wrong?"}]}}
+    run_id = (await client.post("/api/v1/runs", json=body)).json()["run_id"]
+    assert (await client.post(f"/api/v1/runs/{run_id}/cancel", json={})).status_code == 200
+    state = (await client.get(f"/v1/chains/{run_id}/state")).json()
+    assert [node["status"] for node in state["nodes"]] == ["skipped"]

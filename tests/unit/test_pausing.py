@@ -175,9 +175,13 @@ def test_a_refusal_ends_the_run_that_is_to_stop_then(how: str) -> None:
     stop_class = {"denied": "blocked_by_policy", "expired": "awaiting_hitl"}[how]
     assert (end["exit_reason"], end["stop_class"], end["stop_code"]) == (f"approval_{how}", stop_class, code)
     settled = {each.status for each in story.approvals}
-    assert settled == ({ApprovalStatus.DENIED, ApprovalStatus.CANCELLED} if how == "denied" else {ApprovalStatus.EXPIRED})
+    assert settled == (
+        {ApprovalStatus.DENIED, ApprovalStatus.CANCELLED} if how == "denied" else {ApprovalStatus.EXPIRED}
+    )
     statuses = {e["call_id"]: e["payload"]["status"] for e in events if e["type"] == "tool_result"}
-    assert statuses == ({"c1": "aborted", "c2": "denied"} if how == "denied" else {"c1": "denied", "c2": "denied"})
+    assert statuses == (
+        {"c1": "aborted", "c2": "denied"} if how == "denied" else {"c1": "denied", "c2": "denied"}
+    )
     assert story.driver.done == []
 
 

@@ -143,7 +143,11 @@ def pause(
     """Ends with what has to be decided; `left` is what the question says after it."""
     note(params["run_id"], began, time.monotonic())
     state = {"messages": [{"left": left}], "pending_approvals": waiting, "carry": {"usage": {}}}
-    answer = result("") | {"outcome": "approval_required", "pending_approvals": waiting, "resume_state": state}
+    answer = result("") | {
+        "outcome": "approval_required",
+        "pending_approvals": waiting,
+        "resume_state": state,
+    }
     say({"status": "ok", "result": answer, "id": request_id})
     return 0
 

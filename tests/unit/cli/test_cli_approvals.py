@@ -36,7 +36,9 @@ def server(world, monkeypatch):
         world.server.requests.append(request)
         if request.method == "GET":
             return httpx.Response(200, json={"run_id": JOB, "approvals": found})
-        return httpx.Response(200, json={"approval": {**found[0], "status": "approved"}, "run": {"status": "running"}})
+        return httpx.Response(
+            200, json={"approval": {**found[0], "status": "approved"}, "run": {"status": "running"}}
+        )
 
     monkeypatch.setattr(world.server, "answer", answer)
     return found

@@ -252,6 +252,10 @@ def attempt(
     from rune_common.usecases.run_attempt import AttemptPorts, run_attempt
     from rune_common.usecases.run_step import run_step
 
+    run = runs.get(task.tenant, task.run_id)
+    if run is not None and run.kind is RunKind.COMMAND:
+        command_attempt(task, settings, runs, blobs, callbacks)
+        return
     ports = AttemptPorts(
         runs=runs,
         blobs=blobs,
@@ -268,6 +272,31 @@ def attempt(
         run_step(task, ports=ports)
     else:
         run_attempt(task, ports=ports)
+
+
+def command_attempt(
+    task: AgentTask, settings: Settings, runs: RunStore, blobs: BlobStore, callbacks: TaskCallbacks
+) -> None:
+    """The attempt of a shell command, in a process of its own on this machine. Raises Misconfigured on AWS."""
+    from rune_common.adapters.command_process import ProcessRunner
+    from rune_common.adapters.workspace import TemporaryWorkspaces
+    from rune_common.domain.redaction import Redactor
+    from rune_common.usecases.run_command import CommandPorts, run_command
+
+    if settings.on_aws:
+        raise Misconfigured("a command must not run with the rights of the agent's worker")
+    ports = CommandPorts(
+        runs=runs,
+        blobs=blobs,
+        runner=ProcessRunner(),
+        callbacks=callbacks,
+        workspaces=TemporaryWorkspaces(settings.work_dir),
+        clock=system_clock,
+        seconds=time.monotonic,
+        redactor_for=Redactor,
+        path=settings.path,
+    )
+    run_command(task, ports=ports)
 
 
 def approval_key(settings: Settings) -> str:

@@ -143,7 +143,9 @@ def _chosen(found: list[dict[str, Any]], approval_id: str | None) -> dict[str, A
         raise CliFailure("nothing is pending", code="no_pending_approval")
     if len(pending) > 1:
         names = ", ".join(each["approval_id"] for each in pending)
-        raise CliFailure("several approvals are pending", code="approval_ambiguous", hint=f"name one of {names}")
+        raise CliFailure(
+            "several approvals are pending", code="approval_ambiguous", hint=f"name one of {names}"
+        )
     return pending[0]
 
 

@@ -129,7 +129,9 @@ class Conversations:
         if item is None:
             return None
         sealed = self._blobs.get(item["blob"]) if "blob" in item else bytes(item["sealed"])
-        found: dict[str, Any] = json.loads(zlib.decompress(self._sealer.open(sealed, _context(tenant, run_id))))
+        found: dict[str, Any] = json.loads(
+            zlib.decompress(self._sealer.open(sealed, _context(tenant, run_id)))
+        )
         return found
 
     def discard(self, item: Item | None) -> None:

@@ -219,7 +219,9 @@ def inherited(approval: Approval, earlier: Sequence[Approval], now_ms: int) -> A
         said = denied.decisions[-1]
         refused = replace(said, at=now_ms, inherited_from=denied.approval_id)
         return replace(approval, status=ApprovalStatus.DENIED, settled_at=now_ms, decisions=(refused,))
-    source = next((each for each in earlier if approval.alike and each.alike == approval.alike and each.scope_run), None)
+    source = next(
+        (each for each in earlier if approval.alike and each.alike == approval.alike and each.scope_run), None
+    )
     if source is None:
         return approval
     who = next(each.actor for each in source.decisions if each.scope == "run")
@@ -235,7 +237,11 @@ def expired(approval: Approval, now_ms: int) -> Approval:
 
 
 def cancelled(approval: Approval, now_ms: int) -> Approval:
-    return replace(approval, status=ApprovalStatus.CANCELLED, settled_at=now_ms) if approval.pending else approval
+    return (
+        replace(approval, status=ApprovalStatus.CANCELLED, settled_at=now_ms)
+        if approval.pending
+        else approval
+    )
 
 
 def _denies(earlier: Approval, approval: Approval) -> bool:

@@ -36,7 +36,8 @@ def render(template: str, values: Mapping[str, str]) -> str:
 
     Raises TemplateError, and KeyError for a key without a value.
     """
-    return "".join(values[part.key] if isinstance(part, _Placeholder) else part for part in _parts(template))
+    parts = tuple(_parts(template))  # a template that is refused is refused whole
+    return "".join(values[part.key] if isinstance(part, _Placeholder) else part for part in parts)
 
 
 def cut(answer: str, limit: int = MAX_ANSWER_BYTES) -> str:

@@ -60,6 +60,14 @@ class CommandSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandRequest:
+    """A valid command, and how many seconds its run may take."""
+
+    spec: CommandSpec
+    timeout_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class CommandStart:
     """A process to start: its whole environment, nothing is added, and the folder that it starts in."""
 

@@ -216,7 +216,8 @@ def append_event(
         raise ValueError(f"no event type {draft.type}")
     sequence = head.sequence + 1
     envelope = _envelope(head, draft, family, sequence, max(draft.ts or timestamp(now_ms), head.last_ts))
-    payload, found = normalise(dict(draft.payload), strict=False), ()
+    payload = normalise(dict(draft.payload), strict=False)
+    found: Sequence[Redacted] = ()
     if not draft.redacted:
         payload, found = redactor.value(payload)
     redactions = [*draft.redactions, *found]

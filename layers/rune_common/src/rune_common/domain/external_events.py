@@ -17,6 +17,7 @@ APPENDABLE = frozenset(
         *("run_progress", "stage_changed", "step_started", "step_completed", "tool_call", "tool_result"),
         *("terminal_output", "narrative", "reasoning_summary", "finding_opened", "finding_updated"),
         *("finding_resolved", "finding_resurfaced", "gate_result", "budget_warning"),
+        "approval_requested",
     )
 )
 MAX_DRAFTS = 40

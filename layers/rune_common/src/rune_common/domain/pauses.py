@@ -140,7 +140,9 @@ def requested_event(approval: Approval) -> EventDraft:
         "approval": asked.document(),
         "span": _span("approval.requested", approval),
     }
-    return EventDraft("approval_requested", payload, actor=approval.requested_by, ts=timestamp(approval.requested_at))
+    return EventDraft(
+        "approval_requested", payload, actor=approval.requested_by, ts=timestamp(approval.requested_at)
+    )
 
 
 def decision_event(approval: Approval) -> EventDraft:

@@ -7,15 +7,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rune_common.domain.access import Principal
+from rune_common.domain.approval_policy import policy_of
+from rune_common.domain.approvals import Approval
 from rune_common.domain.errors import FieldProblem, InvalidRequest, RunTerminal
-from rune_common.domain.events import MAX_EVENTS_PER_APPEND, Redacting
+from rune_common.domain.events import MAX_EVENTS_PER_APPEND, EventDraft, Redacting
 from rune_common.domain.external_events import ExternalDraft, accepted, closing_events
 from rune_common.domain.ports import BlobStore, Clock, Producer, RunChange, RunStore
 from rune_common.domain.run_cursors import event_id
 from rune_common.domain.run_endings import end_run
-from rune_common.domain.run_errors import ProducerKeyConflict
+from rune_common.domain.run_errors import EventTypeNotAllowed, ProducerKeyConflict
 from rune_common.domain.run_locks import RunLocks
-from rune_common.domain.runs import Outcome, ReportedWork, Run, RunState, Trigger
+from rune_common.domain.runs import Outcome, ReportedWork, Run, RunKind, RunState, Trigger
+from rune_common.usecases.external_approvals import APPROVAL, approval_ids, external_approval
+from rune_common.usecases.settle_approvals import stop_waiting, waiting_proposal
 from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
 from rune_common.usecases.find_run import find_run, reportable
 from rune_common.usecases.fit_draft import fit_draft
@@ -88,9 +92,14 @@ class _Append:
         self.known: Mapping[str, Producer] = {}
         self.answer: Answer | None = None
         self.filled = False
+        self._asks = any(draft.type == APPROVAL for draft in drafts)
+        self._approvals: list[Approval] = []
 
     def decide(self, run: Run) -> Proposal | None:
         self.answer, self.filled = None, False
+        self._approvals = []
+        if self._asks:
+            self._approvals = list(self._ports.runs.approvals(run.tenant, run.run_id))
         # Most keys are new, and a transaction that meets one which is not is refused: so the first try looks none
         # up. Once it was refused, or the run has ended, they have to be known.
         if self._looked or run.terminal:
@@ -112,7 +121,7 @@ class _Append:
         """The answer, given the places of all drafts; `known` tells which were there before."""
         seen: set[str] = set()
         events: list[dict[str, Any]] = []
-        appended = 0
+        appended, ids = 0, approval_ids(self._approvals)
         for key in self._asked:
             duplicate = key in self.known or key in seen
             seen.add(key)
@@ -124,6 +133,7 @@ class _Append:
                     "event_id": event_id(run.run_id, place),
                     "sequence": place,
                     "duplicate": duplicate,
+                    **({"approval_id": ids[key]} if key in ids else {}),
                 }
             )
         sequences = [each["sequence"] for each in events]
@@ -146,8 +156,12 @@ class _Append:
                 raise ProducerKeyConflict(key)
 
     def _appended(self, run: Run, new: Sequence[ExternalDraft]) -> Proposal:
-        ports, work, events = self._ports, run.reported, []
+        ports, work, events = self._ports, run.reported, list[EventDraft]()
+        earlier, now = list(self._approvals), ports.clock()
         for number, draft in enumerate(new):
+            if draft.type == APPROVAL:
+                events += self._approval_events(run, draft, now)
+                continue
             event, work = accepted(
                 draft,
                 work,
@@ -169,15 +183,48 @@ class _Append:
             self.answer = self.answered(change.after, {**self.known, **written})
             return self._answers.claim(run.run_id, self.answer)
 
-        return Proposal(replace(run, reported=work), events, claim=claim)
+        after = replace(run, reported=work)
+        made = self._approvals[len(earlier) :]
+        if not made:
+            return Proposal(after, events, claim=claim)
+        proposal = waiting_proposal(after, earlier, made, events, now)
+        if len(proposal.drafts) > MAX_EVENTS_PER_APPEND:
+            raise InvalidRequest(FieldProblem("events", "too_many", "mean too many events for one append"))
+        return replace(proposal, claim=claim)
+
+    def _approval_events(self, run: Run, draft: ExternalDraft, now_ms: int) -> list[EventDraft]:
+        """The events of an approval that the client asks for, which is noted.
+
+        Raises TooManyPendingApprovals, and EventTypeNotAllowed where the client does not do the work.
+        """
+        if run.kind is not RunKind.EXTERNAL:
+            raise EventTypeNotAllowed("type")
+        ports = self._ports
+        request = ports.runs.request_document(run.tenant, run.run_id) or {}
+        approval, events = external_approval(
+            run,
+            draft,
+            policy_of(request),
+            self._approvals,
+            subject=self._caller.subject,
+            now_ms=now_ms,
+            blobs=ports.blobs,
+            redactor=ports.redactor,
+        )
+        self._approvals.append(approval)
+        return events
 
     def _full(self, run: Run) -> Proposal:
         """The end of a run whose log has no more room."""
+        ports = self._ports
+        if run.waits:
+            # This reading is stale after it, so the whole decision is made once more on a fresh one.
+            stop_waiting(run.tenant, run.run_id, runs=ports.runs, clock=ports.clock, redactor=ports.redactor)
         trigger = Trigger.STOPPED if run.state is RunState.CANCELLING else Trigger.FAIL
-        ended, drafts = end_run(run, trigger, LOG_FULL, now_ms=self._ports.clock())
+        ended, drafts = end_run(run, trigger, LOG_FULL, now_ms=ports.clock())
         ended = replace(ended, reported=ReportedWork(run.reported.terminal_seq), stop_by=None)
         proposal = Proposal(ended, [*closing_events(run.reported), *drafts], forget_request=True)
-        return self._ports.seal(run, proposal)
+        return ports.seal(run, proposal)
 
 
 def _distinct(drafts: Sequence[ExternalDraft]) -> dict[str, ExternalDraft]:

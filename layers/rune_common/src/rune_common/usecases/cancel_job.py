@@ -10,12 +10,14 @@ from rune_common.domain.errors import RunTerminal
 from rune_common.domain.events import EventDraft, Redacting
 from rune_common.domain.jobs import checked_job_id
 from rune_common.domain.ports import Clock, RunStore
-from rune_common.domain.runs import Run, RunState, Trigger, UsageTotals, transition
+from rune_common.domain.runs import Run, RunKind, RunState, Trigger, UsageTotals, transition
 from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
 from rune_common.usecases.close_chain import ended_chain
 from rune_common.usecases.settle_approvals import cancel_pending
 
 CANCELLED_TEXT = "Cancelled by user"
+GRACE_MS = 30_000
+"""What a run's client gets to end it, where nobody says otherwise (runs-api.md 2.7)."""
 
 
 def cancel_job(
@@ -41,7 +43,9 @@ def cancel_job(
         if run.state is RunState.QUEUED:
             ended = Proposal(_cancelled(run, clock()), [_requested(), _ended(run)], forget_request=True)
             return seal(run, replace(ended, chain=ended_chain(run, runs, now_ms=clock())))
-        stopping = replace(run, state=transition(run.state, Trigger.CANCEL))
+        # A client's run has no worker that would notice: its client has the usual grace to end it.
+        stop_by = clock() + GRACE_MS if run.kind is RunKind.EXTERNAL else None
+        stopping = replace(run, state=transition(run.state, Trigger.CANCEL), stop_by=stop_by)
         undecided = cancel_pending(stopping, runs, clock())
         return replace(undecided, drafts=[_requested(), *undecided.drafts])
 

@@ -14,6 +14,7 @@ from rune_common.domain.ports import Clock, RunChange, RunStore
 from rune_common.domain.run_endings import end_run
 from rune_common.domain.runs import Outcome, ReportedWork, Run, RunKind, RunState, Trigger, transition
 from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
+from rune_common.usecases.close_chain import ended_chain
 from rune_common.usecases.find_run import find_run
 from rune_common.usecases.keyed_answers import Answer, KeyedAnswers
 from rune_common.usecases.run_status import run_status, status_with
@@ -88,7 +89,8 @@ def _forces(run: Run, asked: Cancellation) -> bool:
 def _stopped(run: Run, asked: Cancellation, caller: Principal, runs: RunStore, now_ms: int) -> Proposal:
     if run.state is RunState.QUEUED:
         ended, drafts = end_run(run, Trigger.CANCEL_QUEUED, CANCELLED, now_ms=now_ms)
-        return Proposal(ended, [_requested(asked, caller), *drafts], forget_request=True)
+        chain = ended_chain(run, runs, now_ms=now_ms)
+        return Proposal(ended, [_requested(asked, caller), *drafts], forget_request=True, chain=chain)
     requested = [] if run.state is RunState.CANCELLING else [_requested(asked, caller)]
     stopping = (
         run if run.state is RunState.CANCELLING else replace(run, state=transition(run.state, Trigger.CANCEL))
@@ -119,6 +121,7 @@ def _requested(asked: Cancellation, caller: Principal) -> EventDraft:
         "summary": "cancel requested",
         "reason": asked.reason,
         "mode": "force" if asked.force else "graceful",
+        "grace_seconds": 0 if asked.force else asked.grace_seconds,
         "span": {"name": "job.cancel_requested", "status": "ok", "labels": {}},
     }
     return EventDraft("cancel_requested", payload, actor_detail=actor_of(caller))

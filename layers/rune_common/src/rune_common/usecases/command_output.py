@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 from rune_common.domain.events import EventDraft
 from rune_common.domain.output_chunks import Chunk, Chunker, as_chunk
@@ -34,7 +34,7 @@ class StreamOutput:
 
     name: str
     redaction: RedactionStream
-    file: IO[bytes]
+    file: BinaryIO
     chunker: Chunker = field(default_factory=Chunker)
     digest: Any = field(default_factory=hashlib.sha256)
     size_bytes: int = 0
@@ -86,7 +86,7 @@ class CommandOutput:
         self._step_id, self._clock = step_id, clock
         self._max_logged, self._max_stream = max_logged, max_stream
         self.streams = {
-            name: StreamOutput(name, RedactionStream(redactor), tempfile.TemporaryFile(dir=folder))
+            name: StreamOutput(name, RedactionStream(redactor), cast(BinaryIO, tempfile.TemporaryFile(dir=folder)))
             for name in STREAMS
         }
         self.last_seq = first_seq - 1
@@ -140,7 +140,7 @@ class CommandOutput:
             found[f"{stream.name}_sha256"] = stream.sha256
         return found
 
-    def files(self) -> Iterator[tuple[StreamOutput, IO[bytes]]]:
+    def files(self) -> Iterator[tuple[StreamOutput, BinaryIO]]:
         for stream in self.streams.values():
             stream.file.flush()
             stream.file.seek(0)

@@ -56,7 +56,12 @@ def list_approvals(
 
 
 def decide_approval(
-    run_id: str, asked: NamedDecision, caller: Principal, answers: KeyedAnswers | None, *, ports: DecisionPorts
+    run_id: str,
+    asked: NamedDecision,
+    caller: Principal,
+    answers: KeyedAnswers | None,
+    *,
+    ports: DecisionPorts,
 ) -> Answer:
     """`{approval, run}`. Raises RunNotFound, InvalidRequest, and the refusals of `settle_approval`."""
     return _Deciding(run_id, [asked], caller, answers, ports, None).answer()

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 
-from rune_common.domain.commands import CommandSpec
+from rune_common.domain.commands import CommandRequest
 from rune_common.usecases.plan_job import Plan, Planning
 
-
-def plan_command(asked: CommandSpec, planning: Planning) -> Plan:
-    """The command itself is kept sealed: its environment may hold secrets. What is shown of it is redacted."""
-    shown = {**asked.document(), "env": {name: _HIDDEN for name in asked.env}}
-    return Plan({"command": shown}, secrets={SEALED: json.dumps(asked.document())})
-
-
 SEALED = "command"
-_HIDDEN = "[REDACTED:env]"
+"""Under this name the run's secrets have the command: its environment may hold some."""
+
+HIDDEN = "[REDACTED:env]"
+
+
+def plan_command(asked: CommandRequest, planning: Planning) -> Plan:
+    """What is shown of the command has no value of its environment, and is redacted as all that is logged."""
+    spec = asked.spec
+    shown = {**spec.document(), "env": dict.fromkeys(spec.env, HIDDEN)}
+    return Plan(
+        {"command": shown, "timeout_seconds": asked.timeout_seconds},
+        timeout_seconds=asked.timeout_seconds,
+        secrets={SEALED: json.dumps(spec.document())},
+    )

@@ -11,10 +11,11 @@ from rune_common.domain.approvals import ApprovalStatus
 from rune_common.domain.driver_protocol import RUN_DEADLINE, RUN_TIMED_OUT
 from rune_common.domain.errors import RunFailure, RunNotFound
 from rune_common.domain.events import MAX_EVENTS_PER_APPEND, EventDraft, Redacting
+from rune_common.domain.external_events import closing_events
 from rune_common.domain.pauses import EXPIRED, REFUSED_OUTCOMES
 from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.run_endings import NO_OUTCOME, end_run
-from rune_common.domain.runs import Outcome, Run, RunKind, RunState, Trigger
+from rune_common.domain.runs import Outcome, ReportedWork, Run, RunKind, RunState, Trigger
 from rune_common.usecases.attempt_repeats import LOST_ERRORS, is_expired, is_repeated
 from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
 from rune_common.usecases.close_chain import close_chain, ended_chain
@@ -75,8 +76,9 @@ def record_outcome(
             return None
         undecided = cancel_pending(run, runs, clock())
         ending = _ending(undecided.run, _outcome(run, error, clock()), stored, now_ms=clock())
-        drafts = [*undecided.drafts, *ending.drafts]
-        ending = replace(ending, drafts=drafts, approvals=undecided.approvals)
+        drafts = [*undecided.drafts, *closing_events(run.reported), *ending.drafts]
+        ended = replace(ending.run, reported=ReportedWork(run.reported.terminal_seq))
+        ending = replace(ending, run=ended, drafts=drafts, approvals=undecided.approvals)
         return seal(run, replace(ending, chain=ended_chain(run, runs, now_ms=clock())))
 
     change_run(tenant, run_id, decide, runs=runs, clock=clock, redactor=redactor)

@@ -27,7 +27,6 @@ from rune_common.usecases.change_run import Proposal, change_run
 from rune_common.usecases.fit_draft import fit_draft
 from rune_common.usecases.run_status import run_status
 
-
 EVENTS_OF_ONE = 2
 """An approval's request, and its decision where an earlier one covers it."""
 
@@ -75,15 +74,25 @@ def ask_approvals(
         draft = fit_draft(
             requested_event(approval), run.tenant, run.run_id, blobs=ports.blobs, redactor=ports.redactor
         )
-        made.append(_as_logged(approval, draft))
+        made.append(as_logged(approval, draft))
         drafts += [draft, *([] if approval.pending else [decision_event(approval)])]
-    waiting = paused(run, [*earlier, *made], now_ms=now)
-    proposal = _after(waiting, [*earlier, *made], made, drafts, now)
-    return replace(proposal, conversation=conversation)
+    return replace(waiting_proposal(run, earlier, made, drafts, now), conversation=conversation)
+
+
+def waiting_proposal(
+    run: Run, earlier: Sequence[Approval], made: Sequence[Approval], drafts: Sequence[EventDraft], now_ms: int
+) -> Proposal:
+    """The run, waiting for what is pending among the approvals `made`. Raises IllegalTransition."""
+    found = [*earlier, *made]
+    return _after(paused(run, found, now_ms=now_ms), found, made, drafts, now_ms)
 
 
 def settled_proposal(
-    run: Run, found: Sequence[Approval], changed: Sequence[Approval], drafts: Sequence[EventDraft], now_ms: int
+    run: Run,
+    found: Sequence[Approval],
+    changed: Sequence[Approval],
+    drafts: Sequence[EventDraft],
+    now_ms: int,
 ) -> Proposal:
     """The run after some of its approvals were settled; `found` are all as they were before.
 
@@ -133,7 +142,11 @@ def expire_approvals(tenant: str, run_id: str, *, runs: RunStore, clock: Clock, 
 
 
 def _after(
-    run: Run, found: Sequence[Approval], changed: Sequence[Approval], drafts: Sequence[EventDraft], now_ms: int
+    run: Run,
+    found: Sequence[Approval],
+    changed: Sequence[Approval],
+    drafts: Sequence[EventDraft],
+    now_ms: int,
 ) -> Proposal:
     external = run.kind is RunKind.EXTERNAL
     approvals, events = list(changed), list(drafts)
@@ -154,7 +167,7 @@ def _after(
     return Proposal(run, events, approvals=approvals)
 
 
-def _as_logged(approval: Approval, draft: EventDraft) -> Approval:
+def as_logged(approval: Approval, draft: EventDraft) -> Approval:
     """The approval with what is shown of it as the log has it: without what was too large."""
     logged = draft.payload["approval"]
     names = ("subject", "tool", "why", "risk", "traffic_light", "budget_remaining")

@@ -17,6 +17,7 @@ from rune_common.domain.ports import BlobStore, Clock, IdempotencyClaim, NewId, 
 from rune_common.domain.runs import LogHead, Run, RunKind, RunState
 from rune_common.domain.spend import SpendLedger, spend_day
 from rune_common.usecases.plan_chain import plan_chain
+from rune_common.usecases.plan_command import plan_command
 from rune_common.usecases.plan_estimate import plan_estimate
 from rune_common.usecases.plan_job import JobRules, Plan, Planner, Planning
 from rune_common.usecases.plan_work import plan_work
@@ -32,6 +33,7 @@ PLANNERS: Mapping[RunKind, Planner] = {
     RunKind.LLM_INSTANCE: plan_work,
     RunKind.COST_ESTIMATE: plan_estimate,
     RunKind.CHAIN: plan_chain,
+    RunKind.COMMAND: plan_command,
 }
 
 

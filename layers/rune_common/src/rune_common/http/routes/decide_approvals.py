@@ -16,7 +16,10 @@ from rune_common.usecases.keyed_answers import Answer
 router = APIRouter(tags=["approvals"])
 
 DECIDED: dict[int | str, dict[str, Any]] = {
-    200: {"model": DecidedView | DecisionResultsView, "description": "What the approval, or each of them, is now"}
+    200: {
+        "model": DecidedView | DecisionResultsView,
+        "description": "What the approval, or each of them, is now",
+    }
 }
 
 

@@ -6,11 +6,13 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from rune_common.domain.approval_policy import LEAST_SECONDS, MOST_SECONDS, Gate
 from rune_common.domain.canonical import CanonicalError, canonical_json, normalise
 from rune_common.domain.errors import FieldProblem, InvalidRequest
 from rune_common.domain.events import EventUsage
@@ -22,6 +24,7 @@ from rune_common.http.schemas.strict_fields import parsed
 from rune_common.http.schemas.tolerance import showable
 
 MAX_CHUNK_BYTES = 8192
+MAX_APPROVALS = 10
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 StepId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
@@ -112,6 +115,8 @@ def parse_append(body: JsonObject) -> tuple[list[ExternalDraft], tuple[str, ...]
         ignored += [prefix + name for name in unknown]
     if several:
         ignored += [name for name in body.members if name != "events"]
+    if sum(each.type == "approval_requested" for each in found) > MAX_APPROVALS:
+        problems.append(FieldProblem("events", "too_many", f"may ask for {MAX_APPROVALS} approvals at once"))
     if problems:
         raise InvalidRequest(*problems)
     return found, showable(ignored)
@@ -200,7 +205,19 @@ def _object(value: Any) -> bool:
     return isinstance(value, Mapping)
 
 
-def _one_of(*known: str) -> Callable[[Any], bool]:
+def _maybe(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or fits(value)
+
+
+def _digest(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value, re.ASCII) is not None
+
+
+def _waiting_time(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and LEAST_SECONDS <= value <= MOST_SECONDS
+
+
+def _one_of(*known: str | None) -> Callable[[Any], bool]:
     return lambda value: value in known
 
 
@@ -240,6 +257,15 @@ _MEMBERS: Mapping[str, tuple[_Rule, ...]] = {
         _STEP,
         ("stream", _one_of("stdout", "stderr", "system"), "must be stdout, stderr or system"),
         ("encoding", _one_of("utf8", "base64"), "must be utf8 or base64"),
+    ),
+    "approval_requested": (
+        ("gate", _one_of(*Gate), "must be a gate"),
+        ("summary", _text, "is required"),
+        ("subject_digest", _digest, "must be the SHA-256 of the subject, 64 hex digits"),
+        ("subject", _maybe(_object), "must be an object"),
+        ("why", _maybe(_text), "must have 1 to 1024 characters"),
+        ("risk", _one_of(None, "low", "medium", "high"), "must be low, medium or high"),
+        ("timeout_seconds", _maybe(_waiting_time), "must be 5 to 2592000"),
     ),
     "finding_opened": (_FINDING,),
     "finding_updated": (_KNOWN_FINDING, _FINDING),

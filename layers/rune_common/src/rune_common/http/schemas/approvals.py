@@ -31,7 +31,9 @@ class DecideApproval(Strict):
         if self.decision == "deny" and self.reason is None:
             raise InvalidRequest(FieldProblem(f"{path}reason", "missing", "is required to deny"))
         if self.decision == "approve" and self.approval_id is None and self.subject_digest is None:
-            raise InvalidRequest(FieldProblem(f"{path}approval_id", "missing", "or subject_digest is required"))
+            raise InvalidRequest(
+                FieldProblem(f"{path}approval_id", "missing", "or subject_digest is required")
+            )
         decision = Decision(self.decision == "approve", self.reason, self.scope, self.subject_digest)
         return NamedDecision(decision, self.approval_id)
 

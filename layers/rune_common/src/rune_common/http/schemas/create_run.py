@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rune_common.domain.chain_rules import ChainSpec
+from rune_common.domain.commands import CommandRequest, command_spec
 from rune_common.domain.errors import FieldProblem, InvalidRequest
 from rune_common.domain.job_requests import RentalTerms, WorkRequest
 from rune_common.domain.run_requests import CREATED_HERE, Mode, NewRun, Profile, inferred_kind, profile_for
@@ -18,6 +19,9 @@ from rune_common.http.body import JsonObject
 from rune_common.http.schemas.strict_fields import parsed
 from rune_common.http.schemas.submit_chain import SubmitChain
 from rune_common.http.schemas.work_fields import ApprovalSpec
+
+AROUND_A_COMMAND = 60
+"""Seconds that a run may take beside its command."""
 
 SYNONYMS = {"task": "question", "model": "orchestrator_model"}
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}/[A-Za-z0-9._-]{1,100}", re.ASCII)
@@ -66,6 +70,17 @@ class BenchmarkSpec(Strict):
     vram_mb: int | None = Field(None, ge=1)
 
 
+class CommandFields(Strict):
+    """Either `run` or `argv` (runs-api.md 2.3)."""
+
+    run: str | None = None
+    argv: list[str] | None = None
+    cwd: str | None = None
+    env: dict[str, str] | None = None
+    timeout_seconds: int | None = None
+    artifacts: list[str] | None = None
+
+
 class ContextFile(Strict):
     path: str = Field(min_length=1, max_length=1024)
     sha256: Hex
@@ -91,7 +106,7 @@ class CreateRun(Strict):
     response_format: dict[str, Any] | None = None
     additional_system_prompt: str | None = Field(None, max_length=20_000)
     benchmark: BenchmarkSpec | None = None
-    command: dict[str, Any] | None = None
+    command: CommandFields | None = None
     chain: dict[str, Any] | None = None
     budget: BudgetSpec = BudgetSpec.model_construct()
     max_iterations: int | None = Field(None, ge=1, le=1000)
@@ -118,6 +133,8 @@ class CreateRun(Strict):
         mode = Mode(self.mode)
         asked = None if self.runtime_profile is None else Profile(self.runtime_profile)
         document = self._document(kind, profile_for(kind, mode, asked))
+        if kind is RunKind.COMMAND and self.command is not None:
+            return NewRun(kind, document, self._command(self.command), self.timeout_seconds)
         work = None if kind is RunKind.EXTERNAL else self._work(kind)
         return NewRun(kind, document, work, self.timeout_seconds)
 
@@ -182,6 +199,13 @@ class CreateRun(Strict):
                 else {}
             ),
         }
+
+    def _command(self, fields: CommandFields) -> CommandRequest:
+        """A run whose own time is not given has enough for its command. Raises InvalidRequest."""
+        spec = command_spec(fields.model_dump(exclude_none=True))
+        told = "timeout_seconds" in self.model_fields_set
+        enough = min(spec.timeout_seconds + AROUND_A_COMMAND, 14_400)
+        return CommandRequest(spec, self.timeout_seconds if told else max(self.timeout_seconds, enough))
 
     def _work(self, kind: RunKind) -> WorkRequest:
         terms = self.benchmark or BenchmarkSpec.model_construct()

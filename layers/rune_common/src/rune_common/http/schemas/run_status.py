@@ -117,6 +117,7 @@ class AppendedEventView(BaseModel):
     event_id: str
     sequence: int
     duplicate: bool
+    approval_id: str | None = None
 
 
 class AppendedView(BaseModel):
