@@ -5,7 +5,7 @@ SCENARIO ?= crash_loop
 STAMPS := .venv/.stamp .venv-agent/.stamp node_modules/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup agent-venv demo serve test test-fast check format build bench openapi docs locks clean tools agent-image
+.PHONY: help setup agent-venv demo serve test test-fast faults check format build bench openapi docs locks clean tools agent-image
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ test: setup .venv-sam/.stamp ## all tests
 
 test-fast: .venv/.stamp ## unit and contract tests
 	$(VENV)/python -m pytest tests/unit tests/contract
+
+faults: setup ## every phase of a benchmark under every fault
+	$(VENV)/python -m tests.e2e.faults
 
 check: .venv/.stamp .venv-sam/.stamp node_modules/.stamp ## format, lint, types, rooms, drift, template
 	$(VENV)/ruff format --check .

@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stderr=sys.stderr,
         sleep=time.sleep,
         monotonic=time.monotonic,
+        stdin=sys.stdin,
     )
     return run(sys.argv[1:] if arguments is None else arguments, surroundings)
 

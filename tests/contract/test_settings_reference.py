@@ -22,7 +22,7 @@ AGENT = ROOT / "containers" / "agent" / "rune_agent"
 NAME = re.compile(r"RUNE_[A-Z0-9_]*[A-Z0-9]")
 SETTINGS = {each.metadata["variable"] for each in dataclasses.fields(Settings)}
 COMMAND_LINE = {key.variable for key in KEYS.values()} | set(SECRET_KEYS.values())
-OF_ONE_ATTEMPT = {"RUNE_TASK", "RUNE_KUBECTL_MODE"}
+OF_ONE_ATTEMPT = {"RUNE_TASK", "RUNE_KUBECTL_MODE", "RUNE_RUN_ID"}
 """What one of Rune's processes tells the next about a single piece of work; nobody sets these."""
 
 

@@ -1,31 +1,30 @@
-"""Runs that wait for people: decided over HTTP and the command line, across restarts (runs-api.md 18: 20 to 23)."""
+"""Runs that wait for people: decided over HTTP and the command line (runs-api.md 18: 20 to 23)."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-from tests.e2e.jobs_client import Jobs, assert_sound_log, opened_store, whole_log
+from tests.e2e.approval_calls import (
+    ASKING,
+    DECIDER,
+    FOREIGN,
+    MAKER,
+    TOKENS,
+    call,
+    decide,
+    done,
+    events,
+    pending,
+    status,
+)
+from tests.e2e.jobs_client import Jobs
 from tests.e2e.local_server import LocalServer, eventually
 
-from rune.sandbox.kube.sim import KubeSim
 from rune.sandbox.ollama.server import OllamaSim
 from rune_common.domain.fold import fold
-
-MAKER, DECIDER, FOREIGN = "a" * 40, "b" * 40, "c" * 40
-TOKENS = {
-    "RUNE_API_AUTH_DISABLED": "",
-    "RUNE_API_TOKENS": f"default:{MAKER},default:{DECIDER},teamb:{FOREIGN}",
-}
-ASKING = {"mode": "policy"}
-Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -36,60 +35,6 @@ def server_environment() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def jobs(server: LocalServer, ollama: OllamaSim) -> Jobs:
     return Jobs(server.url, ollama.url, token=MAKER)
-
-
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[LocalServer]:
-    found = LocalServer(tmp_path, **TOKENS)
-    try:
-        found.start()
-        yield found
-    finally:
-        found.stop()
-
-
-def call(server: LocalServer, method: str, path: str, token: str = DECIDER, **options: Any) -> httpx.Response:
-    headers = {"Authorization": f"Bearer {token}"}
-    return httpx.request(
-        method, f"{server.url}{path}", headers=headers, timeout=30, trust_env=False, **options
-    )
-
-
-def pending(server: LocalServer, run_id: str) -> list[Json]:
-    """The pending approvals of a run, once there are any."""
-
-    def asked() -> list[Json]:
-        answer = call(server, "GET", f"/api/v1/runs/{run_id}/approvals?status=pending")
-        assert answer.status_code == 200, answer.text
-        found: list[Json] = answer.json()["approvals"]
-        return found
-
-    return eventually(asked, f"an approval of {run_id}")
-
-
-def decide(
-    server: LocalServer, run_id: str, approval: Json, *, approve: bool, token: str = DECIDER
-) -> httpx.Response:
-    body = {"approval_id": approval["approval_id"], "subject_digest": approval["subject"]["digest"]}
-    given = {"decision": "approve"} if approve else {"decision": "deny", "reason": "not on a Friday"}
-    return call(server, "POST", f"/api/v1/runs/{run_id}/approvals", token, json={**body, **given})
-
-
-def done(server: LocalServer) -> list[str]:
-    """What the driver has carried out, in order."""
-    path = Path(f"{server.record}.done")
-    return path.read_text().split() if path.exists() else []
-
-
-def events(server: LocalServer, run_id: str) -> list[Json]:
-    answer = call(server, "GET", f"/api/v1/runs/{run_id}/events/list?limit=500")
-    found: list[Json] = answer.json()["events"]
-    return found
-
-
-def status(server: LocalServer, run_id: str) -> Json:
-    found: Json = call(server, "GET", f"/api/v1/runs/{run_id}").json()
-    return found
 
 
 def test_an_approved_call_is_carried_out_once_and_the_job_goes_on(server: LocalServer, jobs: Jobs) -> None:
@@ -243,63 +188,24 @@ def rune(server: LocalServer, *arguments: str) -> str:
     return ended.stdout
 
 
-@pytest.mark.parametrize("decided", ["after", "before"])
-def test_a_pause_survives_the_death_of_the_server(
-    own_server: LocalServer, ollama: OllamaSim, decided: str
+def test_a_run_of_the_runs_api_asks_by_default_and_advice_never_does(
+    server: LocalServer, ollama: OllamaSim
 ) -> None:
-    jobs = Jobs(own_server.url, ollama.url, token=MAKER)
-    job_id = jobs.submit("allow:x1 end", approval=ASKING)
-    (approval,) = pending(own_server, job_id)
-    if decided == "before":
-        worker = eventually(own_server.worker, "a worker")
-        assert worker is not None
-        worker.suspend()
-        assert decide(own_server, job_id, approval, approve=True).status_code == 200
-    own_server.kill()
-    own_server.stop()
-    own_server.all_gone()
-    own_server.start()
-    if decided == "after":
-        assert pending(own_server, job_id) == [approval]
-        assert decide(own_server, job_id, approval, approve=True).status_code == 200
-    assert jobs.wait(job_id)["result"]["answer"] == "x1:done end"
-    assert done(own_server) == ["x1"]
-    assert own_server.terminate() == 0
-    with opened_store(own_server.data_dir) as (store, _):
-        assert store.conversation("default", job_id) is None
-        assert_sound_log(whole_log(store, job_id), job_id)
+    body = {"question": "allow:y1", "backend_url": ollama.url}
+    run_id = call(server, "POST", "/api/v1/runs", MAKER, json=body).json()["run_id"]
+    assert decide(server, run_id, pending(server, run_id)[0], approve=True).status_code == 200
+    eventually(lambda: status(server, run_id)["status"] == "completed", "the run to end")
+    assert "y1" in done(server)
+    advice = call(
+        server, "POST", "/api/v1/runs", MAKER, json={**body, "question": "allow:y2", "mode": "advice"}
+    )
+    run_id = advice.json()["run_id"]
+    eventually(lambda: status(server, run_id)["status"] == "completed", "the run to end")
+    assert status(server, run_id)["result"]["analysis"] == "refused:y2"
 
 
-@pytest.mark.agent
-@pytest.mark.parametrize("approve", [True, False])
-def test_the_real_agent_goes_on_after_a_restart_with_the_decision(
-    tmp_path: Path, kubectl: str, approve: bool
-) -> None:
-    server = LocalServer(tmp_path / "server", RUNE_HOLMES_DRIVER_CMD="", RUNE_KUBECTL=kubectl, **TOKENS)
-    with OllamaSim() as ollama, KubeSim("mixed", writable=True) as kube:
-        jobs = Jobs(server.url, ollama.url, token=MAKER)
-        try:
-            server.start()
-            job_id = jobs.submit("Fix it. [[approve_mixed]]", approval=ASKING, kubeconfig=kube.kubeconfig())
-            (approval,) = pending(server, job_id)
-            assert approval["tool"]["params"]["command"].startswith("kubectl delete pod -n shop")
-            assert not server.processes("rune_agent")
-            assert kube.writes == []
-            server.kill()
-            server.stop()
-            server.start()
-            assert pending(server, job_id) == [approval]
-            assert decide(server, job_id, approval, approve=approve).status_code == 200
-            job = jobs.wait(job_id)
-            assert job["status"] == "succeeded", job
-            assert job["result"]["answer"]
-            deleted = [(write["verb"], write["resource"]) for write in kube.writes]
-            assert deleted == ([("delete", "pods")] if approve else [])
-            if not approve:
-                chats = [each.json() for each in ollama.requests if each.path == "/api/chat"]
-                assert "not on a Friday" in json.dumps(chats[-1])
-            log = events(server, job_id)
-            statuses = [each["payload"]["status"] for each in log if each["type"] == "tool_result"]
-            assert statuses == ["success", "success" if approve else "denied"]
-        finally:
-            server.stop()
+def test_a_benchmark_waits_as_well(server: LocalServer, jobs: Jobs, ollama: OllamaSim) -> None:
+    body = {"question": "allow:y3", "backend_url": ollama.url, "approval": ASKING}
+    job_id = call(server, "POST", "/v1/jobs/benchmark", MAKER, json=body).json()["job_id"]
+    assert decide(server, job_id, pending(server, job_id)[0], approve=True).status_code == 200
+    assert jobs.wait(job_id)["result"]["answer"] == "y3:done"

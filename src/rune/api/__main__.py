@@ -41,11 +41,12 @@ def _listener(host: str, port: int) -> socket.socket:
 def _answer(settings: Settings, listener: socket.socket) -> int:
     import uvicorn
 
+    from rune_common.http import terminal_socket
     from rune_common.http.app import make_app
     from rune_common.http.routes import ROUTERS
     from rune_common.wiring import wire
 
-    app = make_app(*ROUTERS.values(), services=wire(settings), docs=True)
+    app = make_app(*ROUTERS.values(), terminal_socket.router, services=wire(settings), docs=True)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -55,6 +56,7 @@ def _answer(settings: Settings, listener: socket.socket) -> int:
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=5,
+            ws_max_size=64 * 1024,
         )
     )
     host, port, *_ = listener.getsockname()

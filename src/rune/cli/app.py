@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from rune.cli import options
-from rune.cli.commands import agent, approvals, chain, costs, evidence, insight, jobs, models, runs, serve, setup
+from rune.cli.commands import (
+    agent,
+    approvals,
+    benchmark,
+    chain,
+    costs,
+    evidence,
+    insight,
+    instance,
+    jobs,
+    models,
+    runs,
+    serve,
+    setup,
+)
 from rune.cli.invocation import current
 
 app = typer.Typer(
@@ -77,8 +91,12 @@ def root(
     }
 
 
+app.command("run-ollama-instance")(instance.run_llm_instance)
+app.command("run-llm-instance")(instance.run_llm_instance)
 app.command("run-agentic-agent")(agent.run_agentic_agent)
+app.command("run-benchmark")(benchmark.run_benchmark)
 app.command("run-chain")(chain.run_chain)
+app.command("vastai-reap")(instance.reap_rented)
 app.command("vastai-list-models")(models.list_vastai_models)
 app.command("ollama-list-models")(models.list_llm_models)
 app.command("llm-list-models")(models.list_llm_models)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rune.cli.client import JobsClient
-from rune.cli.failures import UsageProblem
+from rune.cli.failures import Declined, UsageProblem
 from rune.cli.invocation import Invocation
 from rune.cli.masking import RequestLog
 from rune.cli.product_errors import product_errors
@@ -15,16 +15,24 @@ from rune.cli.surroundings import LocalJobs
 from rune_common.domain.jobs import KIND_WORDS
 from rune_common.domain.runs import RunKind
 
+if TYPE_CHECKING:
+    from rune.local.booked_market import Proposed
+
 HTTP, LOCAL = "http", "local"
+
+Consent = Callable[["Proposed"], bool]
+"""Whether a person wants this offer rented."""
 
 
 class JobsBackend(Protocol):
     """Submit, watch and cancel jobs of one kind. `poll_seconds` is how often it is worth looking.
 
-    After `cancel` every further call ends within `within` seconds of it.
+    `cancel_seconds` is how long a cancelled job is waited for. After `cancel` every further call ends within
+    `within` seconds of it. `job` raises Declined when a person said no to what would have been rented.
     """
 
     poll_seconds: float
+    cancel_seconds: float
 
     def submit(
         self, document: dict[str, Any], kubeconfig: str | None, idempotency_key: str | None
@@ -38,6 +46,7 @@ class HttpBackend:
     """Jobs of one kind on a server."""
 
     poll_seconds = 2.0
+    cancel_seconds = 10.0
 
     def __init__(self, client: JobsClient, kind: RunKind) -> None:
         self._client, self._kind = client, kind
@@ -61,15 +70,23 @@ class LocalBackend:
     """The local stack in this process. Its errors are the product's own, with their words and codes."""
 
     poll_seconds = 0.5
+    cancel_seconds = 130.0
+    """A rented instance is torn down by this process and by nobody else."""
 
-    def __init__(self, session: LocalJobs, kind: RunKind) -> None:
-        self._session, self._kind = session, kind
+    def __init__(self, session: LocalJobs, kind: RunKind, consent: Consent | None = None) -> None:
+        self._session, self._kind, self._consent = session, kind, consent
 
     def submit(self, document: dict[str, Any], kubeconfig: str | None, idempotency_key: str | None) -> str:
         with product_errors():
             return self._session.submit(document, kubeconfig, idempotency_key, kind=self._kind)
 
     def job(self, job_id: str) -> dict[str, Any]:
+        proposed = self._session.proposed if self._consent else None
+        if proposed is not None and self._consent is not None:
+            yes = self._consent(proposed)
+            self._session.decide(yes)
+            if not yes:
+                raise Declined
         with product_errors():
             return self._session.job(job_id)
 
@@ -104,14 +121,23 @@ def open_client(invocation: Invocation) -> Iterator[JobsClient]:
 
 
 @contextmanager
-def open_backend(invocation: Invocation, kind: RunKind = RunKind.AGENT) -> Iterator[JobsBackend]:
-    """The configured backend for jobs of a kind. The local one is taken down at the end, whatever happened."""
+def open_backend(
+    invocation: Invocation, kind: RunKind = RunKind.AGENT, consent: Consent | None = None
+) -> Iterator[JobsBackend]:
+    """The configured backend for jobs of a kind. The local one is taken down at the end, whatever happened.
+
+    `consent` is asked before the local one rents.
+    """
     if invocation.configuration.text("backend") == HTTP:
         with open_client(invocation) as client:
             yield HttpBackend(client, kind)
         return
-    with product_errors(), invocation.surroundings.open_local(invocation.surroundings.environ) as session:
-        yield LocalBackend(session, kind)
+    around = invocation.surroundings
+    with (
+        product_errors(),
+        around.open_local(around.environ, around.home, asks=consent is not None) as session,
+    ):
+        yield LocalBackend(session, kind, consent)
 
 
 @contextmanager

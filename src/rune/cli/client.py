@@ -108,8 +108,11 @@ class JobsClient:
 
     def cancel(self, job_id: str) -> str:
         """DELETE /v1/jobs/{id}; `cancelled` or `cancelling`."""
-        answer = self._call("DELETE", f"/v1/jobs/{quote(job_id, safe='')}")
-        return _field(answer, "status", str)
+        return _field(self._call("DELETE", f"/v1/jobs/{quote(job_id, safe='')}"), "status", str)
+
+    def release(self, job_id: str) -> str:
+        """`releasing`, or `released` when nothing is left."""
+        return _field(self.call("POST", f"/v1/jobs/{quote(job_id, safe='')}/release"), "status", str)
 
     def events(self, job_id: str, after: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
         """The events after `after`, at most `limit`, in order; every page of them."""
@@ -151,8 +154,7 @@ class JobsClient:
 
     def artifacts(self, job_id: str) -> list[dict[str, Any]]:
         """GET /v1/runs/{id}/artifacts: the job's files, oldest first (jobs-api.md 10)."""
-        found = self._call("GET", f"/v1/runs/{quote(job_id, safe='')}/artifacts")
-        return _field(found, "artifacts", list)
+        return _field(self._call("GET", f"/v1/runs/{quote(job_id, safe='')}/artifacts"), "artifacts", list)
 
     def artifact(self, job_id: str, artifact_id: str, out: IO[bytes]) -> None:
         """Write one of the job's files."""

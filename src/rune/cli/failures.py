@@ -4,6 +4,7 @@ What ends a command without success, and its exit code (jobs-api.md 15).
 * CliFailure           1  a handled error
   - UsageProblem       2  the command line or an environment variable does not fit
   - JobFailed          1  the job ended as failed or cancelled, or without an answer
+  - Declined           0  nothing was rented, as the user wished; never shown as a failure
   - Interrupted      130  Ctrl-C; 143 after SIGTERM
 * Terminated              SIGTERM arrived; raised by the process's signal handler
 """
@@ -53,6 +54,15 @@ class UsageProblem(CliFailure):
 
 class JobFailed(CliFailure):
     pass
+
+
+class Declined(CliFailure):
+    """A person said no to what would have been rented; that is no failure."""
+
+    exit_code = 0
+
+    def __init__(self) -> None:
+        super().__init__("nothing was rented", code="declined")
 
 
 class Interrupted(CliFailure):

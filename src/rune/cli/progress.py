@@ -147,6 +147,10 @@ class Progress:
         self._paint.line(f"  {mark} {text}" + (f"  {message}" if told else ""), style)
         self._tick()
 
+    def pause(self) -> None:
+        """Nothing moves until the next change, so that a person can be asked something."""
+        self._paint.close()
+
     def note(self, text: str, style: str = "") -> None:
         self._paint.line(one_line(text, 1_000), style)
 

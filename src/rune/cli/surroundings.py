@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 if TYPE_CHECKING:
     import httpx
 
+    from rune.local.booked_market import Proposed
+    from rune_common.domain.gpu_market import GpuMarket
     from rune_common.domain.runs import RunKind
 
 
@@ -29,16 +32,45 @@ class LocalJobs(Protocol):
     def events(self, job_id: str, after: int) -> list[dict[str, Any]]: ...
     def cancel(self, job_id: str) -> object: ...
 
+    @property
+    def proposed(self) -> Proposed | None:
+        """The offer that would be rented, once `decide` says so."""
+        ...
 
-OpenLocal = Callable[[Mapping[str, str]], AbstractContextManager[LocalJobs]]
+    def decide(self, yes: bool) -> None: ...
+
+
+class OpenLocal(Protocol):
+    """`home` is the user's folder; with `asks` nothing is rented without a `decide`."""
+
+    def __call__(
+        self, environ: Mapping[str, str], home: Path, *, asks: bool
+    ) -> AbstractContextManager[LocalJobs]: ...
+
+
+OpenMarket = Callable[[Mapping[str, str]], "GpuMarket"]
 Serve = Callable[[str, int], int]
 
 
-def open_local_session(environ: Mapping[str, str]) -> AbstractContextManager[LocalJobs]:
+def open_local_session(
+    environ: Mapping[str, str], home: Path, *, asks: bool
+) -> AbstractContextManager[LocalJobs]:
     """The local stack of this process. Imported here because it loads half a second of libraries."""
     from rune.local.session import LocalSession
 
-    return LocalSession(environ)
+    return LocalSession(environ, home, asks=asks)
+
+
+def open_gpu_market(environ: Mapping[str, str]) -> GpuMarket:
+    """The provider's account that the environment names. Raises Misconfigured, ProviderNotConfigured."""
+    from rune_common.adapters.gpu_account import gpu_market
+    from rune_common.domain.errors import ProviderNotConfigured
+    from rune_common.settings import Settings
+
+    settings = Settings.from_env(environ)
+    if not settings.vast_api_key:
+        raise ProviderNotConfigured
+    return gpu_market(settings)
 
 
 def serve_api(host: str, port: int) -> int:
@@ -51,7 +83,10 @@ def serve_api(host: str, port: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """`sleep` takes seconds, `monotonic` gives them; `transport` replaces the network of the HTTP client."""
+    """`sleep` takes seconds, `monotonic` gives them; `transport` replaces the network of the HTTP client.
+
+    `clock` is the time of day in epoch ms. Without `stdin` nobody can be asked anything.
+    """
 
     environ: Mapping[str, str]
     working_directory: Path
@@ -62,4 +97,7 @@ class Surroundings:
     monotonic: Callable[[], float]
     transport: httpx.BaseTransport | None = None
     open_local: OpenLocal = open_local_session
+    open_market: OpenMarket = open_gpu_market
     serve: Serve = serve_api
+    stdin: TextIO | None = None
+    clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000

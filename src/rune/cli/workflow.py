@@ -19,7 +19,6 @@ from rune.cli.job_view import EventView, JobView
 from rune.cli.progress import Progress
 
 LONGEST_WAIT = 3_600.0
-CANCEL_WAIT = 10.0
 CANCEL_POLL = 0.5
 
 
@@ -48,11 +47,12 @@ class Workflow:
         self.progress.submitted(job_id)
         return job_id
 
-    def wait(self, job_id: str) -> Finished:
-        """Follow the job to its end, at most an hour.
+    def wait(self, job_id: str, *, answers: bool = True) -> Finished:
+        """Follow the job to its end, at most an hour; `answers` says that it has to have an answer.
 
         Raises JobFailed for a job that failed, was cancelled or has no answer; CliFailure when the hour is
-        over (the job goes on); Interrupted after a signal, once the job was asked to stop.
+        over (the job goes on); Interrupted after a signal, once the job was asked to stop; Declined when a
+        person did not want what would have been rented.
         """
         seen: list[EventView] = []
         try:
@@ -63,7 +63,7 @@ class Workflow:
         if not job.succeeded:
             message = f"Job {job_id} failed: {job.error}"
             raise JobFailed(message, code=job.error_code, job_id=job_id, status=job.status, result=job.result)
-        if not str((job.result or {}).get("answer") or "").strip():
+        if answers and not str((job.result or {}).get("answer") or "").strip():
             message = f"Job {job_id} ended without an answer"
             raise JobFailed(message, code="empty_answer", job_id=job_id, status=job.status, result=job.result)
         return Finished(job, tuple(seen))
@@ -86,15 +86,15 @@ class Workflow:
             self.sleep(self.backend.poll_seconds)
 
     def _stop(self, job_id: str) -> str:
-        """Ask the job to stop and wait up to 10 s for it. The last known status; never raises CliFailure.
+        """Ask the job to stop and wait for it, as long as the backend needs. The last known status.
 
-        A second signal ends the waiting at once.
+        Never raises CliFailure. A second signal ends the waiting at once.
         """
         self.progress.cancel()
         status = "cancelling"
-        deadline = self.monotonic() + CANCEL_WAIT
+        deadline = self.monotonic() + self.backend.cancel_seconds
         try:
-            self.backend.cancel(job_id, CANCEL_WAIT)
+            self.backend.cancel(job_id, self.backend.cancel_seconds)
             while self.monotonic() < deadline:
                 job = JobView.of(self.backend.job(job_id))
                 if job.terminal:

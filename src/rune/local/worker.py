@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import threading
 from typing import Any
 
@@ -34,7 +33,13 @@ TASKS = (
     "record_outcome",
     "reap_backends",
 )
-CONSUMERS = ("on_run_queued", "on_approval_decided", "on_run_ended", "on_instance_released", "on_event_appended")
+CONSUMERS = (
+    "on_run_queued",
+    "on_approval_decided",
+    "on_run_ended",
+    "on_instance_released",
+    "on_event_appended",
+)
 SLOW_CONSUMERS = ("seal_evidence",)
 """What may take a minute for one record, so it reads the stream for itself."""
 
@@ -75,7 +80,9 @@ def work(settings: Settings, stop: threading.Event) -> None:
     services = lambda_entry.services()
     pump = StreamPump(settings.runs_table, _streams(settings), [load_function(name) for name in CONSUMERS])
     pump.open()
-    slow = StreamPump(settings.runs_table, _streams(settings), [load_function(name) for name in SLOW_CONSUMERS])
+    slow = StreamPump(
+        settings.runs_table, _streams(settings), [load_function(name) for name in SLOW_CONSUMERS]
+    )
     slow.open()
     taken_up = recover_runs(
         runs=services.runs,

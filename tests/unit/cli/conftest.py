@@ -17,6 +17,9 @@ import pytest
 from rune.cli.entry import run
 from rune.cli.job_view import TERMINAL_EVENTS
 from rune.cli.surroundings import LocalJobs, Surroundings
+from rune.local.booked_market import Proposed
+from rune_common.domain.errors import ProviderNotConfigured
+from rune_common.domain.gpu_market import GpuMarket
 
 JOB = "01900000-0000-7000-8000-000000000001"
 RESULT = {
@@ -27,6 +30,7 @@ RESULT = {
     "telemetry": {"cost_usd": None, "unpriced": True},
     "token_usage": {"prompt_tokens": 1200, "completion_tokens": 34, "total_tokens": 1234},
 }
+ESTIMATE = {"projected_cost_usd": 3.0, "cost_driver": "vastai", "resource_impact": "medium", "warning": None}
 
 
 class Stream(io.StringIO):
@@ -88,6 +92,7 @@ class FakeServer:
     failures: list[httpx.Response | Exception] = field(default_factory=list)
     on_cancel: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    estimate: dict[str, Any] = field(default_factory=lambda: dict(ESTIMATE))
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -97,6 +102,10 @@ class FakeServer:
                 raise failure
             return failure
         path = request.url.path
+        if path == "/v1/estimates":
+            return httpx.Response(200, json=self.estimate)
+        if path.endswith("/release"):
+            return httpx.Response(202, json={"job_id": JOB, "status": "releasing"})
         if request.method == "POST":
             return httpx.Response(202, json={"job_id": JOB, "status": "accepted"})
         if request.method == "DELETE":
@@ -164,12 +173,16 @@ class FakeLocal:
     kinds: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     failure: Exception | None = None
+    proposals: list[Proposed] = field(default_factory=list)
+    decisions: list[bool] = field(default_factory=list)
+    asks: bool = False
     opened: int = 0
     closed: int = 0
 
     @contextmanager
-    def open(self, environ: Mapping[str, str]) -> Iterator[LocalJobs]:
+    def open(self, environ: Mapping[str, str], home: Path, *, asks: bool) -> Iterator[LocalJobs]:
         self.opened += 1
+        self.asks = asks
         try:
             yield self
         finally:
@@ -189,6 +202,14 @@ class FakeLocal:
 
     def events(self, job_id: str, after: int) -> list[dict[str, Any]]:
         return [each for each in [event(1, "job.queued"), event(2, "job.succeeded")] if each["seq"] > after]
+
+    @property
+    def proposed(self) -> Proposed | None:
+        return self.proposals[0] if self.proposals else None
+
+    def decide(self, yes: bool) -> None:
+        self.proposals.pop(0)
+        self.decisions.append(yes)
 
     def cancel(self, job_id: str) -> None:
         self.cancelled.append(job_id)
@@ -218,9 +239,15 @@ class World:
     clock: Clock = field(default_factory=Clock)
     served: list[tuple[str, int]] = field(default_factory=list)
     serve_code: int = 0
+    market: GpuMarket | None = None
+    now_ms: int = 1_760_000_000_000
 
-    def run(self, *arguments: str, terminal: bool = False) -> Ran:
+    def run(self, *arguments: str, terminal: bool = False, answers: str = "") -> Ran:
+        """`answers` is what a person types, with a line break after each."""
         out, err = Stream(terminal), Stream(terminal)
+        typed = Stream(terminal)
+        typed.write(answers)
+        typed.seek(0)
         surroundings = Surroundings(
             environ=self.environ,
             working_directory=self.folder,
@@ -231,13 +258,21 @@ class World:
             monotonic=self.clock.monotonic,
             transport=httpx.MockTransport(self.server.answer),
             open_local=self.local.open,
+            open_market=self._market,
             serve=self._serve,
+            stdin=typed,
+            clock=lambda: self.now_ms,
         )
         code = run(arguments, surroundings)
         return Ran(code, out.getvalue(), err.getvalue())
 
-    def http(self, *arguments: str, terminal: bool = False) -> Ran:
-        return self.run("--backend", "http", *arguments, terminal=terminal)
+    def http(self, *arguments: str, terminal: bool = False, answers: str = "") -> Ran:
+        return self.run("--backend", "http", *arguments, terminal=terminal, answers=answers)
+
+    def _market(self, environ: Mapping[str, str]) -> GpuMarket:
+        if self.market is None:
+            raise ProviderNotConfigured
+        return self.market
 
     def _serve(self, host: str, port: int) -> int:
         self.served.append((host, port))

@@ -108,7 +108,7 @@ def test_completion_offers_commands_and_choices(tmp_path):
             command, env=environ, capture_output=True, text=True, check=False
         ).stdout.split()
 
-    jobs = ["list", "get", "cancel", "events", "logs", "artifacts", "download"]
+    jobs = ["list", "get", "cancel", "release", "events", "logs", "artifacts", "download"]
     assert completed("rune jobs ", 2) == jobs
     assert completed("rune --backend ", 2) == ["local", "http"]
 

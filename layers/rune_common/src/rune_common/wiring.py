@@ -280,6 +280,7 @@ def command_attempt(
     """The attempt of a shell command, in a process of its own on this machine. Raises Misconfigured on AWS."""
     from rune_common.adapters.command_process import ProcessRunner
     from rune_common.adapters.workspace import TemporaryWorkspaces
+    from rune_common.domain.errors import Misconfigured
     from rune_common.domain.redaction import Redactor
     from rune_common.usecases.run_command import CommandPorts, run_command
 

@@ -12,6 +12,7 @@ from rune.cli.invocation import Invocation, current
 from rune.cli.job_options import checked_key
 from rune.cli.kubeconfig import kubeconfig_document
 from rune.cli.printing import without_credentials
+from rune_common.domain.runs import RunKind
 
 COMMAND = "run-agentic-agent"
 
@@ -80,38 +81,22 @@ def _run(
     wait: bool,
 ) -> None:
     from rune.cli.answer import show_answer, warning_lines
-    from rune.cli.backends import open_backend
-    from rune.cli.progress import Progress
-    from rune.cli.workflow import Workflow
+    from rune.cli.job_run import Errand, run_job
 
-    around, configuration = invocation.surroundings, invocation.configuration
-    http = configuration.text("backend") == "http"
-    with Progress(invocation.err, around.monotonic) as progress:
-        facts = {
-            "Question": str(document.get("question", "")),
-            "Agent": str(document.get("agent", "")),
-            "Model": f"{document.get('model', '')} ({document.get('backend_type', '')})",
-            "Model server": without_credentials(str(document.get("backend_url", ""))),
-            "Cluster": cluster if cluster_document is not None else "none",
-            "Runs": f"on {without_credentials(configuration.text('api_base_url'))}"
-            if http
-            else "in this process",
-        }
-        progress.title("Rune · agentic agent", facts)
-        if not http:
-            progress.phase("starting the local stack")
-        with open_backend(invocation) as backend:
-            workflow = Workflow(backend, progress, around.sleep, around.monotonic)
-            job_id = workflow.submit(document, cluster_document, key)
-            if not wait:
-                invocation.succeed(job_id=job_id, status="accepted")
-                if not invocation.json:
-                    invocation.say(job_id)
-                return
-            finished = workflow.wait(job_id)
+    facts = {
+        "Question": str(document.get("question", "")),
+        "Agent": str(document.get("agent", "")),
+        "Model": f"{document.get('model', '')} ({document.get('backend_type', '')})",
+        "Model server": without_credentials(str(document.get("backend_url", ""))),
+        "Cluster": cluster if cluster_document is not None else "none",
+    }
+    errand = Errand(RunKind.AGENT, "Rune · agentic agent", facts, document, key, cluster_document, wait=wait)
+    finished = run_job(invocation, errand)
+    if finished is None:
+        return
     result = finished.job.result or {}
     for line in warning_lines(result):
         invocation.note(line)
     if not invocation.json:
         show_answer(invocation.out, result, finished.events)
-    invocation.succeed(job_id=job_id, status=finished.job.status, result=result)
+    invocation.succeed(job_id=finished.job.job_id, status=finished.job.status, result=result)

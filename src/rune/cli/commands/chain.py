@@ -49,7 +49,8 @@ def run_chain(
     """Ask agents several questions, each with the answers to those before it.
 
     An option counts more than the file, the file more than environment and configuration. Steps that
-    need nothing of each other run at the same time. The exit code is 0 only if every step succeeded.
+    need nothing of each other run at the same time. With `vastai: true` in the file one rented GPU serves all
+    of them. The exit code is 0 only if every step succeeded.
     """
     invocation = current(context)
     invocation.begin(COMMAND, json_output, debug)
@@ -67,7 +68,7 @@ def run_chain(
     http = configuration.text("backend") == "http"
     cluster = None if chain.get("kubeconfig") else configuration.get("kubeconfig")
     cluster_document = kubeconfig_document(cluster, http=http, home=around.home) if cluster else None
-    _run(invocation, document, cluster_document, key, wait=not no_wait)
+    _run(invocation, document, cluster_document, key, yes=yes, wait=not no_wait)
 
 
 def _read(path: Path, written: str) -> dict[str, Any]:
@@ -101,55 +102,47 @@ def _document(
 
 
 def _run(
-    invocation: Invocation, document: dict[str, Any], cluster: str | None, key: str | None, *, wait: bool
+    invocation: Invocation,
+    document: dict[str, Any],
+    cluster: str | None,
+    key: str | None,
+    *,
+    yes: bool | None,
+    wait: bool,
 ) -> None:
     from rune.cli.answer import show_answer, warning_lines
-    from rune.cli.backends import open_backend
-    from rune.cli.progress import Progress
-    from rune.cli.workflow import Workflow
+    from rune.cli.job_run import Errand, run_job
 
-    around = invocation.surroundings
-    http = invocation.configuration.text("backend") == "http"
-    with Progress(invocation.err, around.monotonic) as progress:
-        progress.title("Rune · chain", _facts(document, cluster, invocation.configuration))
-        if not http:
-            progress.phase("starting the local stack")
-        with open_backend(invocation, RunKind.CHAIN) as backend:
-            workflow = Workflow(backend, progress, around.sleep, around.monotonic)
-            job_id = workflow.submit(document, cluster, key)
-            if not wait:
-                invocation.succeed(job_id=job_id, status="accepted")
-                if not invocation.json:
-                    invocation.say(job_id)
-                return
-            try:
-                finished = workflow.wait(job_id)
-            except JobFailed as failed:
-                _show_steps(invocation, failed.result or {})
-                raise
+    facts = _facts(document, cluster)
+    errand = Errand(RunKind.CHAIN, "Rune · chain", facts, document, key, cluster, yes, wait)
+    try:
+        finished = run_job(invocation, errand)
+    except JobFailed as failed:
+        _show_steps(invocation, failed.result or {})
+        raise
+    if finished is None:
+        return
     result = finished.job.result or {}
     for line in warning_lines(result):
         invocation.note(line)
     _show_steps(invocation, result)
     if not invocation.json:
         show_answer(invocation.out, result, finished.events)
-    invocation.succeed(job_id=job_id, status=finished.job.status, result=result)
+    invocation.succeed(job_id=finished.job.job_id, status=finished.job.status, result=result)
 
 
-def _facts(document: Mapping[str, Any], cluster: str | None, configuration: Configuration) -> dict[str, str]:
+def _facts(document: Mapping[str, Any], cluster: str | None) -> dict[str, str]:
     steps = document.get("steps")
     names = (
         [str(each.get("name", "")) for each in steps if isinstance(each, dict)]
         if isinstance(steps, list)
         else []
     )
-    server = without_credentials(configuration.text("api_base_url"))
     return {
         "Steps": ", ".join(names),
         "Model": f"{document.get('model', '')} ({document.get('backend_type', '')})",
         "Model server": without_credentials(str(document.get("backend_url") or "")),
         "Cluster": "none" if cluster is None and not document.get("kubeconfig") else "given",
-        "Runs": f"on {server}" if configuration.text("backend") == "http" else "in this process",
     }
 
 

@@ -1,4 +1,4 @@
-"""`jobs list|get|cancel|events|logs|artifacts|download`: jobs on a server (jobs-api.md 15)."""
+"""`jobs list|get|cancel|release|events|logs|artifacts|download`: jobs on a server (jobs-api.md 15)."""
 
 from __future__ import annotations
 
@@ -80,6 +80,7 @@ def get_job(
     """Show one job and, when it has one, its answer."""
     from rune.cli.answer import show_answer
     from rune.cli.backends import open_server
+    from rune.cli.rental_view import show_benchmark
 
     invocation = current(context)
     invocation.begin("jobs get", json_output, debug)
@@ -91,6 +92,7 @@ def get_job(
         _show_facts(invocation, job)
         if answered:
             show_answer(invocation.out, job.result or {}, map(EventView.of, events))
+            show_benchmark(invocation.out, job.result or {})
     invocation.succeed(job_id=job_id, status=job.status, result=job.record)
 
 
@@ -125,6 +127,25 @@ def cancel_job(
     invocation.begin("jobs cancel", json_output, debug)
     with open_server(invocation) as client:
         status = client.cancel(job_id)
+    if not invocation.json:
+        invocation.say(f"{job_id}: {status}")
+    invocation.succeed(job_id=job_id, status=status)
+
+
+@app.command("release")
+def release_job(
+    context: typer.Context,
+    job_id: JobId,
+    debug: options.DebugFlag = None,
+    json_output: options.JsonFlag = None,
+) -> None:
+    """Hand back the instance that a finished job keeps under a lease."""
+    from rune.cli.backends import open_server
+
+    invocation = current(context)
+    invocation.begin("jobs release", json_output, debug)
+    with open_server(invocation) as client:
+        status = client.release(job_id)
     if not invocation.json:
         invocation.say(f"{job_id}: {status}")
     invocation.succeed(job_id=job_id, status=status)

@@ -43,5 +43,11 @@ class NotAcceptable(RuneError):
     code = "not_acceptable"
 
 
+class UpgradeRequired(RuneError):
+    """The path is a WebSocket's."""
+
+    code = "upgrade_required"
+
+
 class TooManyStreams(LimitExceeded):
     code = "too_many_streams"

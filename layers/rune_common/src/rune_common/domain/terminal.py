@@ -62,6 +62,7 @@ class Terminal:
     position: int = 0
     passed: int = 0
     head_seq: int = 0
+    one_step: bool = False
     acknowledges: bool = False
     acknowledged: int = 0
     forbidden: int = 0
@@ -83,7 +84,8 @@ class Terminal:
 class Opened:
     """The client may read this run, as it is now. `cursor` is what the client asked for.
 
-    `head_seq` counts the run's chunks, `head_position` its events; `ended`: none will follow.
+    `head_seq` counts the run's chunks, `head_position` its events; `ended`: none will follow. `one_step`: the run's
+    only step ends after its last chunk, so nothing that comes before a chunk has to be known after it.
     """
 
     run_id: str
@@ -93,6 +95,7 @@ class Opened:
     cursor: str | None = None
     ended: bool = False
     acknowledges: bool = False
+    one_step: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,7 @@ def _opened(state: Terminal, opened: Opened) -> Step:
         run_id=opened.run_id,
         head_seq=opened.head_seq,
         acknowledges=opened.acknowledges,
+        one_step=opened.one_step,
     )
     begun = _placed(begun, cursor)
     if live:
@@ -178,9 +182,13 @@ def _opened(state: Terminal, opened: Opened) -> Step:
 
 
 def _placed(state: Terminal, cursor: int) -> Terminal:
-    """Before the first chunk after the cursor. No chunk comes before the event of its own number plus one, since a
-    log begins with `run_queued`; so reading need not begin at the log's start."""
-    return replace(state, cursor=cursor, position=cursor, passed=0, acknowledged=cursor)
+    """Before the first chunk after the cursor.
+
+    A log begins with `run_queued`, so no chunk has a place before its own number plus one: reading a run of one step
+    need not begin at the log's start.
+    """
+    position = cursor if state.one_step else 0
+    return replace(state, cursor=cursor, position=position, passed=0, acknowledged=cursor)
 
 
 def _cursor(given: Any, head_seq: int) -> int | None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import SecurityScopes
+from starlette.requests import HTTPConnection
 
 from rune_common.domain.access import DEFAULT_TENANT, Principal
 from rune_common.domain.errors import InsufficientScope, LockedOut, RunNotFound, Unauthorized
@@ -28,7 +29,7 @@ class TicketRouter(OpenRouter):
 
 async def authenticated(request: Request, services: Wired) -> Principal:
     """The caller, found once per request. Raises Unauthorized, LockedOut, RateLimited."""
-    if _limits(services.settings).open_to_all:
+    if access_limits(services.settings).open_to_all:
         return _authenticated(request, services)
     return await blocking(request, lambda: _authenticated(request, services))
 
@@ -36,13 +37,13 @@ async def authenticated(request: Request, services: Wired) -> Principal:
 def _authenticated(request: Request, services: Services) -> Principal:
     presented = Credentials(
         ip=source_ip(request.scope, services.settings.trusted_proxies),
-        token=_token(request),
+        token=presented_token(request),
         tenant=request.headers.get("x-tenant-id"),
     )
     try:
         principal = authenticate(
             presented,
-            limits=_limits(services.settings),
+            limits=access_limits(services.settings),
             tokens=services.tokens,
             failures=services.failures,
             limiter=services.limiter,
@@ -92,7 +93,7 @@ CanReadSettings = Annotated[Principal, Security(_allowed, scopes=["settings:read
 CanWriteSettings = Annotated[Principal, Security(_allowed, scopes=["settings:write"])]
 
 
-def _token(request: Request) -> str | None:
+def presented_token(request: HTTPConnection) -> str | None:
     """The presented token: a bearer token wins over `X-API-Key`."""
     scheme, _, bearer = request.headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() == "bearer" and bearer.strip():
@@ -100,7 +101,7 @@ def _token(request: Request) -> str | None:
     return request.headers.get("x-api-key", "").strip() or None
 
 
-def _limits(settings: Settings) -> AccessLimits:
+def access_limits(settings: Settings) -> AccessLimits:
     return AccessLimits(
         burst=settings.rate_burst,
         per_second=settings.rate_per_second,

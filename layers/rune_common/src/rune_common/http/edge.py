@@ -35,6 +35,9 @@ class Edge:
         self._origins = frozenset(origin.encode() for origin in origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._app(_named(scope), receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -75,13 +78,8 @@ class _Exchange:
     """One request and its answer: what every answer carries, whoever gives it."""
 
     def __init__(self, scope: Scope, send: Send, cors: list[tuple[bytes, bytes]]) -> None:
-        presented = _header(scope, b"x-request-id")
-        self.request_id = presented.decode() if _REQUEST_ID.fullmatch(presented) else str(uuid.uuid4())
-        # The path without a trailing slash is the same path: never a redirect.
-        path = scope["path"]
-        path = path[:-1] if len(path) > 1 and path.endswith("/") else path
-        state = {**scope.get("state", {}), "request_id": self.request_id}
-        self.scope: Scope = {**scope, "path": path, "state": state}
+        self.scope = _named(scope)
+        self.request_id: str = self.scope["state"]["request_id"]
         self._method = scope["method"]
         self._send = send
         self._cors = cors
@@ -114,6 +112,15 @@ class _Exchange:
             *self._cors,
         ]
         return headers
+
+
+def _named(scope: Scope) -> Scope:
+    """The request with its id. The path without a trailing slash is the same path: never a redirect."""
+    presented = _header(scope, b"x-request-id")
+    request_id = presented.decode() if _REQUEST_ID.fullmatch(presented) else str(uuid.uuid4())
+    path = scope["path"]
+    path = path[:-1] if len(path) > 1 and path.endswith("/") else path
+    return {**scope, "path": path, "state": {**scope.get("state", {}), "request_id": request_id}}
 
 
 async def on_known_error(request: Request, exc: Exception) -> Response:

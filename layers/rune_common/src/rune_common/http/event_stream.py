@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any, TypeVar, cast
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Query
+from starlette.requests import HTTPConnection
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
@@ -80,7 +81,7 @@ async def last_seen(
 LastSeen = Annotated[str | None, Depends(last_seen)]
 
 
-async def log_tails(request: Request, services: Wired) -> LogTails:
+async def log_tails(request: HTTPConnection, services: Wired) -> LogTails:
     """The logs that this application's streams follow."""
     state = request.app.state
     if not hasattr(state, "log_tails"):

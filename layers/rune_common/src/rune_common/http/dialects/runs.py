@@ -28,6 +28,7 @@ TABLE: dict[type[RuneError], tuple[int, str, str]] = {
     errors.BlobNotFound: (404, "ARTIFACT_NOT_FOUND", "no such artifact"),
     errors.MethodNotAllowed: (405, "METHOD_NOT_ALLOWED", "the path does not answer this method"),
     run_errors.NotAcceptable: (406, "NOT_ACCEPTABLE", "the answer would be a text/event-stream"),
+    run_errors.UpgradeRequired: (426, "UPGRADE_REQUIRED", "connect by WebSocket, runtime.terminal.v1"),
     errors.BodyTooLarge: (413, "PAYLOAD_TOO_LARGE", "the body is too large"),
     errors.RunTerminal: (409, "RUN_TERMINAL", "the run has ended"),
     errors.IllegalTransition: (409, "RUN_TERMINAL", "the run's state does not allow this"),

@@ -24,6 +24,7 @@ ENDPOINTS = (
     "stream_run_events",
     "list_run_events",
     "create_stream_ticket",
+    "open_terminal",
     "list_approvals",
     "decide_approvals",
     "list_run_findings",
