@@ -27,6 +27,9 @@ from rune.sandbox.vast import VastSim
 
 MODEL = "llama3.1:8b"
 QUESTION = "What is unhealthy in this Kubernetes cluster?"
+INSTALLED = "tiny:1b"
+"""What the rented server has already: any other model has to be pulled."""
+
 BOOT_SECONDS = 2.0
 MAX_DPH = 1.0
 LIMIT_SECONDS = 600
@@ -44,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--models needs a name")
     with (
         tempfile.TemporaryDirectory(prefix="rune-demo-") as folder,
-        OllamaSim(models=[]) as ollama,
+        OllamaSim(models=[INSTALLED]) as ollama,
         VastSim(ollama=ollama, boot_seconds=BOOT_SECONDS) as market,
         KubeSim(asked.scenario) as cluster,
     ):

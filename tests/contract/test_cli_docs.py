@@ -53,8 +53,12 @@ def test_debug_and_json_may_stand_after_every_command(name):
 
 def test_the_commands_of_this_stage_are_there():
     assert set(COMMANDS) == {
+        "run-ollama-instance",
+        "run-llm-instance",
         "run-agentic-agent",
+        "run-benchmark",
         "run-chain",
+        "vastai-reap",
         "vastai-list-models",
         "ollama-list-models",
         "llm-list-models",
@@ -68,6 +72,7 @@ def test_the_commands_of_this_stage_are_there():
         "jobs list",
         "jobs get",
         "jobs cancel",
+        "jobs release",
         "jobs events",
         "jobs logs",
         "jobs artifacts",
@@ -78,6 +83,7 @@ def test_the_commands_of_this_stage_are_there():
         "runs watch",
         "runs cancel",
         "runs events",
+        "runs terminal",
         "evidence export",
         "evidence verify",
         "serve",
@@ -107,6 +113,21 @@ def test_the_agent_command_has_every_option_under_old_and_new_names():
         "--ollama-warmup-timeout", "--kubeconfig", "--idempotency-key", "--yes", "-y", "--timeout",
         "--max-cost-usd", "--no-wait", "--debug", "--json",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["run-benchmark", "run-llm-instance", "run-ollama-instance"])
+def test_what_rents_has_every_option_of_its_groups(name):
+    assert names(COMMANDS[name]) >= {
+        "--vastai", "--vastai-template", "--vastai-min-dph", "--vastai-max-dph", "--vastai-reliability",
+        "--backend-url", "--idempotency-key", "--yes", "-y", "--timeout", "--max-cost-usd", "--no-wait",
+        "--lease-seconds",
+    }  # fmt: skip
+
+
+def test_a_benchmark_also_has_the_agents_options():
+    stop = {"--vastai-stop-instance", "--no-vastai-stop-instance"}
+    assert names(COMMANDS["run-benchmark"]) >= names(COMMANDS["run-agentic-agent"]) | stop
+    assert "--dry-run" in names(COMMANDS["vastai-reap"])
 
 
 def test_every_variable_is_documented_and_no_key_is_a_secret():

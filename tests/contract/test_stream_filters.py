@@ -84,14 +84,21 @@ def test_the_end_of_a_wait_is_delivered_once(old: bool, new: bool) -> None:
     assert passes("on_approval_decided", change) == moved.woken == (new and not old)
 
 
-@pytest.mark.parametrize("folder", ["on_run_queued", "on_approval_decided", "on_run_ended", "on_instance_released"])
+@pytest.mark.parametrize(
+    "folder", ["on_run_queued", "on_approval_decided", "on_run_ended", "on_instance_released"]
+)
 def test_other_items_of_the_table_are_not_delivered(folder: str) -> None:
     for before, after in itertools.product(STATES, RunState):
         assert not passes(folder, record(before, after, sk="EVT#000000000001"))
 
 
 def test_every_new_event_is_counted_and_nothing_else() -> None:
-    event = {"pk": {"S": "T#default#R#r"}, "sk": {"S": "EVT#000000000007"}, "type": {"S": "x"}, "line": {"S": "{}"}}
+    event = {
+        "pk": {"S": "T#default#R#r"},
+        "sk": {"S": "EVT#000000000007"},
+        "type": {"S": "x"},
+        "line": {"S": "{}"},
+    }
     new: dict[str, Any] = {"eventName": "INSERT", "dynamodb": {"NewImage": event}}
     assert passes("on_event_appended", new)
     appended = event_appended(new)

@@ -12,7 +12,7 @@ from tests.e2e.faults.suite import Tally, run
 
 @pytest.fixture(scope="module")
 def tally(tmp_path_factory: pytest.TempPathFactory) -> Tally:
-    return run(short(), tmp_path_factory.mktemp("faults"), lanes=2)
+    return run(short(), tmp_path_factory.mktemp("faults"), lanes=3)
 
 
 @pytest.mark.parametrize("combination", short(), ids=lambda each: each.name)

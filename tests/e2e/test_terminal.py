@@ -1,19 +1,19 @@
-"""Commands and their terminal on the local stack (runs-api.md 2.3, 5; acceptance 1, 6, 17, 18, 19)."""
+"""The terminal of runs on the local stack (runs-api.md 5; acceptance 1, 17, 18, 19)."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import random
-import shlex
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
-import psutil
 import pytest
-from tests.e2e.local_server import LocalServer, eventually
+from tests.e2e.command_runs import command, ended, events, python, server_of_two, watched
+from tests.e2e.local_server import LocalServer
 from tests.e2e.runs_client import Runs
 from tests.e2e.terminal_client import closed_with, frames, joined, terminal
 from websockets.exceptions import InvalidStatus
@@ -26,29 +26,10 @@ def runs(server: LocalServer) -> Runs:
     return Runs(server.url)
 
 
-def command(run: str, **fields: Any) -> dict[str, Any]:
-    return {"kind": "command", "command": {"run": run, **fields}}
-
-
-def python(code: str) -> str:
-    return shlex.join([sys.executable, "-c", code])
-
-
-def ended(runs: Runs, run_id: str) -> dict[str, Any]:
-    def found() -> dict[str, Any] | None:
-        status = runs.get(run_id).json()
-        return status if status["ended_at"] else None
-
-    return eventually(found, "the run to end")
-
-
-def events(runs: Runs, run_id: str, *types: str) -> list[dict[str, Any]]:
-    return [event for line in runs.lines(run_id) if (event := json.loads(line))["type"] in types]
-
-
-def watched(url: str) -> list[dict[str, Any]]:
-    with terminal(url) as socket:
-        return list(frames(socket))
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    with server_of_two(tmp_path_factory.mktemp("guarded")) as found:
+        yield found
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -68,7 +49,9 @@ def test_a_command_runs_and_its_terminal_shows_all_of_it(server: LocalServer, pr
     assert [frame["seq"] for frame in seen if frame["type"] == "chunk"] == [1, 2]
     assert joined(seen) == b"out\n"
     assert joined(seen, "stderr") == b"err\n"
-    steps = [(frame["step_id"], frame["state"], frame["exit_code"]) for frame in seen if frame["type"] == "step"]
+    steps = [
+        (frame["step_id"], frame["state"], frame["exit_code"]) for frame in seen if frame["type"] == "step"
+    ]
     assert steps == [("main", "running", None), ("main", "succeeded", 0)]
     assert seen[-1] == {
         "type": "exit",
@@ -82,76 +65,6 @@ def test_a_command_runs_and_its_terminal_shows_all_of_it(server: LocalServer, pr
     assert status["change_set"] is None
     job = runs.http.get(f"/v1/jobs/{run_id}").json()
     assert job["status"] == "succeeded"
-
-
-def test_what_a_command_prints_is_in_its_files_and_digests(server: LocalServer, runs: Runs) -> None:
-    run_id = runs.create(**command("printf abc; printf de >&2; mkdir d; printf x > d/r.txt", artifacts=["**/*.txt"]))[
-        "run_id"
-    ]
-    ended(runs, run_id)
-    (done,) = events(runs, run_id, "step_completed")
-    payload = done["payload"]
-    assert payload["stdout_sha256"] == hashlib.sha256(b"abc").hexdigest()
-    assert (payload["stdout_bytes"], payload["stderr_bytes"]) == (3, 2)
-    listed = runs.get(run_id, "/artifacts").json()["artifacts"]
-    contents = {each["name"]: runs.get(run_id, f"/artifacts/{each['artifact_id']}").content for each in listed}
-    assert contents["main.stdout.log"] == b"abc"
-    assert contents["main.stderr.log"] == b"de"
-    assert contents["d_r.txt"] == b"x"
-
-
-def test_a_command_sees_nothing_of_the_server(server: LocalServer, runs: Runs) -> None:
-    run_id = runs.create(**command("env; cat; pwd", env={"MINE": "given"}))["run_id"]
-    ended(runs, run_id)
-    shown = joined(watched(f"{server.url}/api/v1/runs/{run_id}/terminal")).decode()
-    names = {line.partition("=")[0] for line in shown.splitlines() if "=" in line}
-    assert names - {"PWD", "SHLVL", "_", "OLDPWD"} == {"PATH", "HOME", "LANG", "TERM", "CI", "RUNE_RUN_ID", "MINE"}
-    assert f"RUNE_RUN_ID={run_id}" in shown
-
-
-@pytest.mark.parametrize(
-    ("run", "fields", "code", "exit_code"),
-    [
-        ("exit 7", {}, "COMMAND_FAILED", 7),
-        ("kill -9 $$", {}, "COMMAND_FAILED", 137),
-        ("sleep 600", {"timeout_seconds": 1}, "COMMAND_TIMEOUT", 143),
-    ],
-)
-def test_a_command_that_does_not_succeed_fails_its_run(
-    runs: Runs, run: str, fields: dict[str, Any], code: str, exit_code: int
-) -> None:
-    run_id = runs.create(**command(run, **fields))["run_id"]
-    status = ended(runs, run_id)
-    assert status["status"] == "failed"
-    assert status["error"]["code"] == code
-    (done,) = events(runs, run_id, "step_completed")
-    assert (done["payload"]["state"], done["payload"]["exit_code"]) == ("failed", exit_code)
-
-
-@pytest.mark.parametrize(
-    ("run", "asked"),
-    [
-        ("sleep 6543", {}),
-        ("trap '' TERM; while :; do sleep 6543; done", {"grace_seconds": 1}),
-    ],
-)
-def test_a_cancelled_command_leaves_no_process(
-    server: LocalServer, runs: Runs, run: str, asked: dict[str, Any]
-) -> None:
-    run_id = runs.create(**command(run))["run_id"]
-    eventually(lambda: sleepers("6543"), "the command to sleep")
-    answer = runs.post(run_id, "cancel", asked)
-    assert (answer.status_code, answer.json()["status"]) == (202, "cancelling")
-    assert ended(runs, run_id)["status"] == "cancelled"
-    assert not sleepers("6543")
-    (done,) = events(runs, run_id, "step_completed")
-    assert done["payload"]["state"] == "cancelled"
-    again = runs.post(run_id, "cancel")
-    assert (again.status_code, again.json()["already_terminal"]) == (200, True)
-
-
-def sleepers(seconds: str) -> list[psutil.Process]:
-    return [each for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", seconds]]
 
 
 def test_reading_on_after_any_chunk_gives_each_chunk_once(server: LocalServer, runs: Runs) -> None:
@@ -197,7 +110,8 @@ def test_secrets_in_the_output_are_nowhere(server: LocalServer, runs: Runs) -> N
         "import os,time\n"
         f"t=bytes.fromhex('{token.encode().hex()}')\n"
         "for i in range(1,len(t)):\n os.write(1,b'| '+t[:i]); os.write(1,t[i:]+b'\\n')\n"
-        "os.write(1,b'-----BEGIN RSA PRIVATE KEY-----\\nMIIabc\\n'); time.sleep(.3); os.write(1,b'XYZ\\n-----END RSA PRIVATE KEY-----\\nend\\n')\n"
+        "os.write(1,b'-----BEGIN RSA PRIVATE KEY-----\\nMIIabc\\n'); time.sleep(.3)\n"
+        "os.write(1,b'XYZ\\n-----END RSA PRIVATE KEY-----\\nend\\n')\n"
         "print(os.environ['MY_PASSWORD'])\n"
     )
     run_id = runs.create(**command(python(code), env={"MY_PASSWORD": "opensesame99"}))["run_id"]
@@ -222,8 +136,9 @@ def test_secrets_in_the_output_are_nowhere(server: LocalServer, runs: Runs) -> N
 
 def test_a_connection_without_the_subprotocol_is_refused(server: LocalServer, runs: Runs) -> None:
     run_id = runs.create()["run_id"]
-    with pytest.raises(InvalidStatus) as refused, terminal(
-        f"{server.url}/api/v1/runs/{run_id}/terminal", subprotocols=None
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        terminal(f"{server.url}/api/v1/runs/{run_id}/terminal", subprotocols=None),
     ):
         pass
     assert refused.value.response.status_code == 400
@@ -269,7 +184,9 @@ def test_a_terminal_is_for_reading(server: LocalServer, runs: Runs) -> None:
     ("place", "code", "close_code"),
     [("?cursor=1", "CURSOR_INVALID", 4400), ("?cursor=x", "CURSOR_INVALID", 4400)],
 )
-def test_a_bad_cursor_is_told(server: LocalServer, runs: Runs, place: str, code: str, close_code: int) -> None:
+def test_a_bad_cursor_is_told(
+    server: LocalServer, runs: Runs, place: str, code: str, close_code: int
+) -> None:
     run_id = runs.create()["run_id"]
     with terminal(f"{server.url}/api/v1/runs/{run_id}/terminal{place}") as socket:
         (frame,) = frames(socket)
@@ -282,7 +199,9 @@ def test_an_unknown_run_is_told(server: LocalServer) -> None:
         assert (frame["code"], closed_with(socket)) == ("RUN_NOT_FOUND", 4404)
 
 
-def test_a_client_that_acknowledges_is_never_more_than_64_chunks_behind(server: LocalServer, runs: Runs) -> None:
+def test_a_client_that_acknowledges_is_never_more_than_64_chunks_behind(
+    server: LocalServer, runs: Runs
+) -> None:
     run_id = runs.create(**command("head -c 2000000 /dev/zero | tr '\\0' a"))["run_id"]
     ended(runs, run_id)
     with terminal(f"{server.url}/api/v1/runs/{run_id}/terminal?ack=1") as socket:
@@ -294,20 +213,6 @@ def test_a_client_that_acknowledges_is_never_more_than_64_chunks_behind(server: 
         socket.send('{"type":"ack","seq":60}')
         more = [next(seen) for _ in range(60)]
         assert [frame["seq"] for frame in more] == list(range(65, 125))
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A server with the tokens of two people of one tenant, and of another tenant."""
-    tokens = ",".join(f"{tenant}:{letter * 32}" for tenant, letter in (("default", "a"), ("default", "b"), ("other", "c")))
-    found = LocalServer(
-        tmp_path_factory.mktemp("guarded"), RUNE_API_AUTH_DISABLED="", RUNE_API_TOKENS=tokens
-    )
-    try:
-        found.start()
-        yield found
-    finally:
-        found.stop()
 
 
 def test_a_token_in_the_first_message_or_a_ticket_opens_a_terminal(guarded: LocalServer) -> None:
@@ -330,7 +235,9 @@ def test_nobody_else_opens_a_terminal(guarded: LocalServer) -> None:
     url = f"{guarded.url}/api/v1/runs/{run_id}/terminal"
     events_ticket = runs.post(run_id, "stream-tickets", {"purpose": "events"}).json()["ticket"]
 
-    def refused(place: str, act: Callable[[Any], None] = lambda socket: None, **headers: str) -> tuple[str, int | None]:
+    def refused(
+        place: str, act: Callable[[Any], None] = lambda socket: None, **headers: str
+    ) -> tuple[str, int | None]:
         with terminal(place, additional_headers=headers) as socket:
             act(socket)
             (frame,) = frames(socket)
@@ -344,48 +251,30 @@ def test_nobody_else_opens_a_terminal(guarded: LocalServer) -> None:
     assert refused(url) == ("AUTH_REQUIRED", 4401)
 
 
-def test_a_command_that_needs_approval_waits_for_somebody_else(guarded: LocalServer) -> None:
-    creator, other = Runs(guarded.url, "a" * 32), Runs(guarded.url, "b" * 32)
-    asked = {**command("echo approved"), "mode": "edit_gated"}
-    run_id = creator.create(**asked)["run_id"]
-    waiting = eventually(lambda: creator.get(run_id, "/approvals").json()["approvals"], "the question")
-    assert (waiting[0]["gate"], waiting[0]["status"]) == ("command", "pending")
-    decision = {"approval_id": waiting[0]["approval_id"], "decision": "approve"}
-    assert creator.post(run_id, "approvals", decision).status_code == 403
-    assert other.post(run_id, "approvals", decision).status_code == 200
-    assert ended(creator, run_id)["status"] == "completed"
-    assert len(events(creator, run_id, "step_started")) == 1
-
-    refused_id = creator.create(**asked)["run_id"]
-    eventually(lambda: creator.get(refused_id, "/approvals").json()["approvals"], "the question")
-    denial = {"decision": "deny", "reason": "not today"}
-    assert other.post(refused_id, "approvals", denial).status_code == 200
-    status = ended(creator, refused_id)
-    assert (status["status"], status["exit_reason"]) == ("failed", "approval_denied")
-    assert not events(creator, refused_id, "step_started")
+def rune(server: LocalServer, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    line = [sys.executable, "-m", "rune", "--backend", "http", "--api-base-url", server.url, *arguments]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(server.home)}
+    return subprocess.run(line, capture_output=True, timeout=60, env=environment, cwd=server.folder)
 
 
-def test_a_policy_without_questions_refuses_what_it_would_have_to_ask(runs: Runs) -> None:
-    run_id = runs.create(**command("true"), mode="edit_gated", approval={"mode": "none"})["run_id"]
-    status = ended(runs, run_id)
-    assert (status["exit_reason"], status["error"]["code"]) == ("policy_denied", "POLICY_DENIED")
-    assert events(runs, run_id, "policy_denied")[0]["payload"]["gate"] == "command"
+def test_the_command_line_shows_both_streams_as_they_are(server: LocalServer, runs: Runs) -> None:
+    run_id = runs.create(**command("printf 'a\\377b\\n'; sleep 1; echo end; echo err >&2"))["run_id"]
+    done = rune(server, "runs", "terminal", run_id)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"a\xffb\nend\n", b"err\n")
+    told = rune(server, "runs", "terminal", run_id, "--json")
+    assert json.loads(told.stdout)["result"] == {
+        "run_id": run_id,
+        "status": "completed",
+        "exit_code": 0,
+        "head_seq": 3,
+    }
 
 
-@pytest.mark.parametrize(
-    ("given", "path"),
-    [
-        ({}, "command"),
-        ({"run": "a", "argv": ["a"]}, "command"),
-        ({"run": "a", "cwd": "../x"}, "command.cwd"),
-        ({"run": "a", "cwd": "/x"}, "command.cwd"),
-        ({"run": "a", "env": {"A=B": "c"}}, "command.env"),
-        ({"run": "a", "timeout_seconds": 0}, "command.timeout_seconds"),
-        ({"run": "a", "artifacts": ["../*"]}, "command.artifacts"),
-        ({"argv": []}, "command.argv"),
-    ],
-)
-def test_what_cannot_be_run_is_refused(runs: Runs, given: dict[str, Any], path: str) -> None:
-    answer = runs.http.post("/api/v1/runs", json={"kind": "command", "command": given})
-    assert answer.status_code == 400
-    assert path in [each["path"] for each in answer.json()["error"]["details"]["fields"]]
+def test_the_command_line_fails_with_the_run(server: LocalServer, runs: Runs) -> None:
+    run_id = runs.create(**command("echo no; exit 3"))["run_id"]
+    done = rune(server, "runs", "terminal", run_id)
+    assert (done.returncode, done.stdout) == (1, b"no\n")
+    assert b"exit code 3" in done.stderr
+    missing = rune(server, "runs", "terminal", "nothing")
+    assert missing.returncode == 1
+    assert missing.stdout == b""

@@ -17,7 +17,9 @@ from rune_common.usecases.command_output import LOG_ENDS, CommandOutput
 PIECES = st.lists(
     st.binary(max_size=300)
     | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace"))
-    | st.sampled_from([b"\x01" * 9000, b"a" * 20_000, "é🦀".encode() * 4000, b"\xf0\x9f", b"\xa6\x80", b"\xff"]),
+    | st.sampled_from(
+        [b"\x01" * 9000, b"a" * 20_000, "é🦀".encode() * 4000, b"\xf0\x9f", b"\xa6\x80", b"\xff"]
+    ),
     max_size=12,
 )
 
@@ -27,7 +29,9 @@ def plain(chunk: Chunk) -> bytes:
 
 
 @given(PIECES, st.lists(st.booleans(), min_size=12, max_size=12))
-def test_the_joined_chunks_are_the_bytes_whenever_they_are_flushed(pieces: list[bytes], flushes: list[bool]) -> None:
+def test_the_joined_chunks_are_the_bytes_whenever_they_are_flushed(
+    pieces: list[bytes], flushes: list[bool]
+) -> None:
     chunker, found = Chunker(), []
     for piece, flush in zip(pieces, flushes, strict=False):
         found += chunker.feed(piece)
@@ -100,7 +104,9 @@ def test_both_streams_share_one_count_and_have_offsets_of_their_own(tmp_path: Pa
 
 
 def test_past_its_limit_output_goes_to_the_file_only_and_a_chunk_says_so(tmp_path: Path) -> None:
-    output = CommandOutput("main", Redactor(), tmp_path, clock=Seconds(), max_logged=20_000, max_stream=50_000)
+    output = CommandOutput(
+        "main", Redactor(), tmp_path, clock=Seconds(), max_logged=20_000, max_stream=50_000
+    )
     drafts: list[EventDraft] = []
     for _ in range(10):
         output.feed("stdout", b"x" * 9_999 + b"\n")
@@ -125,7 +131,9 @@ def test_a_secret_in_two_pieces_is_removed_and_counted_once(tmp_path: Path) -> N
         output.feed("stdout", token[cut:] + b" there\n")
         drafts += output.take() + output.close()
         assert joined(drafts, "stdout") == b"see [REDACTED:github_token] there\n"
-        assert [(each.rule, each.count) for draft in drafts for each in draft.redactions] == [("github_token", 1)]
+        assert [(each.rule, each.count) for draft in drafts for each in draft.redactions] == [
+            ("github_token", 1)
+        ]
         output.discard()
 
 

@@ -131,7 +131,12 @@ class Operations(RuleBasedStateMachine):
 
         change_run("t", "r", decide, **ports)
 
-    @rule(approve=st.booleans(), which=st.integers(0, 3), late=st.booleans(), scope=st.sampled_from(["once", "run"]))
+    @rule(
+        approve=st.booleans(),
+        which=st.integers(0, 3),
+        late=st.booleans(),
+        scope=st.sampled_from(["once", "run"]),
+    )
     def decide(self, approve: bool, which: int, late: bool, scope: str) -> None:
         found = self.runs.approvals("t", "r")
         if not found:
@@ -139,7 +144,9 @@ class Operations(RuleBasedStateMachine):
         self.now += 60_000 if late else 0
         named = NamedDecision(Decision(approve, "no", scope), found[which % len(found)].approval_id)
         with suppress(ApprovalAlreadyDecided, ApprovalExpired):
-            decide_approval("r", named, Principal("b", "human", "t"), None, ports=DecisionPorts(**self.ports()))
+            decide_approval(
+                "r", named, Principal("b", "human", "t"), None, ports=DecisionPorts(**self.ports())
+            )
 
     @rule()
     def time_to_decide_is_over(self) -> None:

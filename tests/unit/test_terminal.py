@@ -10,19 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rune_common.domain.events import Event
-from rune_common.domain.terminal import (
-    LATE,
-    LIFE_OVER,
-    UNACKNOWLEDGED,
-    Appended,
-    Opened,
-    Phase,
-    Received,
-    Signal,
-    Terminal,
-    terminal_session,
-)
+from rune_common.domain.terminal import UNACKNOWLEDGED, Phase, Terminal, terminal_session
 from rune_common.domain.terminal_frames import MAX_FRAME_BYTES, frame_text
+from rune_common.domain.terminal_inputs import LATE, LIFE_OVER, Appended, Opened, Received, Signal
 
 Frames = list[dict[str, Any]]
 KINDS = st.sampled_from(["chunk", "chunk", "chunk", "other", "step"])
@@ -80,7 +70,9 @@ def seqs(frames: Frames) -> list[int]:
 
 
 @given(st.lists(KINDS, max_size=40), st.data())
-def test_resuming_after_any_drop_gives_each_chunk_once_and_in_order(kinds: list[str], data: st.DataObject) -> None:
+def test_resuming_after_any_drop_gives_each_chunk_once_and_in_order(
+    kinds: list[str], data: st.DataObject
+) -> None:
     log = log_of(kinds)
     total, cursor, seen = kinds.count("chunk"), 0, []
     for _ in range(data.draw(st.integers(0, 4))):
@@ -189,7 +181,13 @@ def test_an_event_out_of_order_changes_nothing() -> None:
 def test_who_is_not_authenticated_can_only_present_a_token() -> None:
     state, frames = terminal_session(Terminal(), Received('{"type":"auth","token":"secret"}'))
     assert (state.token, state.phase, frames) == ("secret", Phase.WAITING, [])
-    for message in (None, "x", '{"type":"auth"}', '{"type":"resume","cursor":0}', '{"type":"auth","token":""}'):
+    for message in (
+        None,
+        "x",
+        '{"type":"auth"}',
+        '{"type":"resume","cursor":0}',
+        '{"type":"auth","token":""}',
+    ):
         state, frames = terminal_session(Terminal(), Received(message))
         assert (frames[0]["code"], frames[0]["close_code"], state.closed) == ("AUTH_REQUIRED", 4401, True)
     assert terminal_session(Terminal(), LATE)[1][0]["close_code"] == 4401
@@ -206,7 +204,10 @@ def test_the_fifth_attempt_to_write_closes() -> None:
     assert terminal_session(state, Received("{}")) == (state, [])
 
 
-@given(st.text(max_size=60) | st.sampled_from(["[]", "1", '{"type":1}', '{"type":"x"}', "[" * 9999, '"' * 40_000]))
+@given(
+    st.text(max_size=60)
+    | st.sampled_from(["[]", "1", '{"type":1}', '{"type":"x"}', "[" * 9999, '"' * 40_000])
+)
 def test_no_message_breaks_the_session(message: str) -> None:
     state, _ = begun(log_of(["chunk"], ends=False))
     after, frames = terminal_session(state, Received(message))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import TextIO
 from urllib.parse import urlsplit, urlunsplit
 
 # Every control character but newline and tab: an answer must not be able to steer the terminal.
@@ -12,6 +13,18 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 def plain(text: str) -> str:
     return CONTROL.sub("", text.replace("\r\n", "\n"))
+
+
+def write_bytes(stream: TextIO, data: bytes) -> None:
+    """What somebody else's program printed: as it is into a file or pipe, without control characters on a terminal."""
+    raw = getattr(stream, "buffer", None)
+    if raw is None or stream.isatty():
+        stream.write(plain(data.decode(errors="replace")))
+        stream.flush()
+        return
+    stream.flush()
+    raw.write(data)
+    raw.flush()
 
 
 def one_line(text: str, limit: int = 160) -> str:

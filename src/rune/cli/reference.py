@@ -31,11 +31,21 @@ EXIT_CODES = """
 
 | Code | Meaning |
 |---|---|
-| 0 | done |
+| 0 | done, or the offered instance was not wanted |
 | 1 | a handled error, a job that failed or was cancelled, a missing answer |
 | 2 | the command line or a variable does not fit |
-| 130 | Ctrl-C; a job that was waited for is asked to stop, for at most 10 s |
+| 130 | Ctrl-C; a job that was waited for is asked to stop, and waited for: 10 s; in local mode 130 s |
 | 143 | SIGTERM; the same |
+
+## Renting
+
+With `--vastai` the projected cost for `--timeout` is shown first. Above `RUNE_SPEND_WARNING_THRESHOLD` dollars
+(5.00) you are asked; where nobody can be asked (no terminal, `CI` is set, `--json`) that needs `--yes` or
+`RUNE_YES`. A cost that is not known is refused, also with `--yes`. In local mode you are then asked about the
+offer that was chosen; a no is exit code 0. What this machine rents is written to `~/.rune/instances.jsonl`
+before it is rented, under the name in `~/.rune/deployment_id`.
+
+## Output
 
 With `--json` stdout holds exactly one object
 `{"ok", "command", "job_id"?, "status"?, "result"?, "error"?, "code"?}`; everything else is on stderr.

@@ -40,6 +40,12 @@ class RunsClient:
     def decide(self, run_id: str, document: Mapping[str, Any]) -> dict[str, Any]:
         return self._client.call("POST", f"{_place(run_id)}/approvals", body=document)
 
+    def terminal(self, run_id: str) -> str:
+        """The address of the run's terminal, with a ticket that opens it for ten minutes."""
+        place = self.status(run_id)["links"]["terminal"]
+        ticket = self._client.call("POST", f"{_place(run_id)}/stream-tickets", body={"purpose": "terminal"})
+        return f"{place}{'&' if '?' in place else '?'}ticket={quote(ticket['ticket'], safe='')}"
+
     def events(
         self, run_id: str, *, after: int = 0, limit: int | None = None, types: str | None = None
     ) -> list[dict[str, Any]]:

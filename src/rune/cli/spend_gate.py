@@ -97,14 +97,23 @@ def _show(invocation: Invocation, estimate: Mapping[str, Any], document: Mapping
     cost = estimate.get("projected_cost_usd")
     lasts = seconds(float(document["timeout_seconds"]))
     shown = f"at most {dollars(float(cost))} for {lasts}" if isinstance(cost, int | float) else "unknown"
-    kept = "" if document.get("vastai_stop_instance", True) else document.get("lease_seconds")
+    lease = None if document.get("vastai_stop_instance", True) else document.get("lease_seconds")
     facts = {
         "Cost": shown,
         "Driver": str(estimate.get("cost_driver") or "unknown"),
         "Impact": str(estimate.get("resource_impact") or "unknown"),
-        "Afterwards": f"kept and paid for another {seconds(float(kept))} at most" if kept else "",
+        "Afterwards": _kept(lease, local=invocation.configuration.text("backend") != "http"),
         "Warning": str(estimate.get("warning") or "a rented GPU costs money until it is handed back"),
     }
     lines = [f"{name:<10}  {one_line(value)}" for name, value in facts.items() if value]
     panel = Panel(Text("\n".join(lines)), title="Spending", title_align="left", expand=False)
     invocation.err.print(panel)
+
+
+def _kept(lease: object, *, local: bool) -> str:
+    """ "" for an instance that ends with its job."""
+    if not isinstance(lease, int | float):
+        return ""
+    if local:
+        return f"kept for {seconds(float(lease))}, and paid for until `rune vastai-reap` ends it after that"
+    return f"kept and paid for another {seconds(float(lease))} at most"

@@ -32,7 +32,10 @@ class Proposed:
 
 
 class BookedMarket:
-    """A GpuMarket. With `asks` no search ends before a person has said yes to the best offer (`proposed`)."""
+    """A GpuMarket. With `asks` no search ends before a person has said yes to the best offer (`proposed`).
+
+    `model` is the one that is to run, "" for the largest that fits.
+    """
 
     def __init__(
         self, market: GpuMarket, book: InstanceBook, session: str, clock: Clock, *, asks: bool
@@ -41,12 +44,17 @@ class BookedMarket:
         self._dph: dict[int, float] = {}
         self._asks, self._answer = asks, False
         self._answered = threading.Event()
+        self._proposed: Proposed | None = None
         self.model = ""
-        self.proposed: Proposed | None = None
+
+    @property
+    def proposed(self) -> Proposed | None:
+        """What waits for an answer."""
+        return None if self._answered.is_set() else self._proposed
 
     def decide(self, yes: bool) -> None:
         """The person's answer, once and for all instances of this process's job."""
-        self._answer, self.proposed = yes, None
+        self._answer = yes
         self._answered.set()
 
     def search(self, query: OfferQuery) -> Sequence[Offer]:
@@ -82,7 +90,7 @@ class BookedMarket:
         found = choices(offers, query, self.model)
         if not found:
             return
-        self.proposed = Proposed(found[0], query.max_dph)
+        self._proposed = Proposed(found[0], query.max_dph)
         if not self._answered.wait(PATIENCE_SECONDS):
             raise MarketUnavailable("a person has not answered yet")
         if not self._answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -16,7 +16,7 @@ from tests.e2e.jobs_client import Jobs, asked
 from tests.e2e.local_server import LocalServer, eventually
 
 from rune.sandbox.ollama.server import OllamaSim
-from rune.sandbox.simulator import Simulator
+from rune.sandbox.simulator import LoggedRequest, Simulator
 from rune.sandbox.vast import VastSim
 from rune.sandbox.vast.offers import Offer
 
@@ -102,9 +102,8 @@ class Lane:
         elif not strike.on_deadline:
             self._strike(combination, job_id)
         self._judge_end(combination, verdict)
-        self._judge_strike(combination, verdict, seen)
-        self.release()
         self._judge_account(verdict)
+        self._judge_strike(combination, verdict, seen)
 
     def _submit(self, combination: Combination) -> str:
         phase, late = combination.phase, combination.strike.on_deadline
@@ -135,7 +134,7 @@ class Lane:
                 return True
 
     def _strike(self, combination: Combination, job_id: str) -> None:
-        """The holds are over once what kills has killed, and before what is provided for shows."""
+        """What is done to the job meets it while it is held; the faults come when nothing holds it any more."""
         strike = combination.strike
         self._act(strike.acts - {Act.KILL_SERVER}, job_id)
         if Act.KILL_SERVER in strike.acts:
@@ -201,6 +200,9 @@ class Lane:
         """Nothing of ours is rented any more, a reaper's cycle included; what others have is untouched."""
         if not self._returned(RETURN_SECONDS):
             verdict.reaped = True
+            if not verdict.combination.by_reaper:
+                verdict.wrong.append(f"left to the reaper: {self._open()}")
+            self.release()
             self._kill_worker()  # the next one begins with a cycle of the reaper
             if not self._returned(REAPED_SECONDS):
                 verdict.leaked = True
@@ -251,5 +253,5 @@ def opened_lane(folder: Path) -> Iterator[Lane]:
             server.stop()
 
 
-def _fits(request: Any, wanted: Any) -> bool:
+def _fits(request: LoggedRequest, wanted: Mapping[str, str]) -> bool:
     return request.method == wanted["method"] and fnmatchcase(request.path, wanted["path"])

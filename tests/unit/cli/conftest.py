@@ -63,16 +63,8 @@ class Clock:
 
 
 def event(seq: int, name: str, **more: Any) -> dict[str, Any]:
-    shape = {
-        "seq": seq,
-        "event": name,
-        "status": "ok",
-        "duration_ms": 0,
-        "labels": {},
-        "recorded_at": 1.7e9,
-        "message": "",
-    }
-    return shape | more
+    shape = {"seq": seq, "event": name, "status": "ok", "duration_ms": 0, "labels": {}}
+    return shape | {"recorded_at": 1.7e9, "message": ""} | more
 
 
 def record(status: str, **more: Any) -> dict[str, Any]:

@@ -35,8 +35,8 @@ def run_llm_instance(
 ) -> None:
     """Get a model server: look at the one of `--backend-url`, or rent a GPU with the largest model that fits.
 
-    A rented one is kept for `--lease-seconds` and then destroyed. To hand it back earlier:
-    `jobs release` in http mode, `vastai-reap --kept` in local mode.
+    A rented one is kept for `--lease-seconds`. A server then destroys it, or earlier by `jobs release`. In local
+    mode nothing runs that would: `vastai-reap` does it then, `vastai-reap --kept` earlier.
     """
     from rune.cli.job_run import Errand, run_job
     from rune.cli.rental_view import show_instance
@@ -88,6 +88,8 @@ def run_llm_instance(
             f"rune --backend http jobs release {finished.job.job_id}" if http else "rune vastai-reap --kept"
         )
         show_instance(invocation.out, result, release)
+        if document["vastai"] and not http:
+            invocation.note("warning: nothing here ends the lease by itself; run `rune vastai-reap` after it")
     invocation.succeed(job_id=finished.job.job_id, status=finished.job.status, result=result)
 
 

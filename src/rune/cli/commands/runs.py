@@ -1,4 +1,4 @@
-"""`runs create|list|status|watch|cancel|events`: runs on a server (runs-api.md 2, 4)."""
+"""`runs create|list|status|watch|terminal|cancel|events`: runs on a server (runs-api.md 2, 4)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from rune.cli import options
 from rune.cli.failures import JobFailed, UsageProblem
 from rune.cli.invocation import Invocation, current
-from rune.cli.printing import one_line
+from rune.cli.printing import one_line, write_bytes
 
 if TYPE_CHECKING:
     from rune.cli.runs_client import RunsClient
@@ -40,7 +40,8 @@ def create_run(
         str | None, typer.Option("--question", "-q", help="What the agent is asked.", show_default=False)
     ] = None,
     kind: Annotated[
-        str | None, typer.Option("--kind", help="agent, benchmark, chain or external.", show_default=False)
+        str | None,
+        typer.Option("--kind", help="agent, benchmark, command, chain or external.", show_default=False),
     ] = None,
     mode: Annotated[
         str | None, typer.Option("--mode", help="advice, audit_readonly, edit_gated, …", show_default=False)
@@ -163,6 +164,37 @@ def watch_run(
         message = f"the run {status['status']}: {status['stop_reason'] or status['exit_reason']}"
         raise JobFailed(message, code="run_not_completed", status=status["status"], result=result)
     invocation.succeed(status=status["status"], result=result)
+
+
+@app.command("terminal")
+def follow_terminal(
+    context: typer.Context,
+    run_id: RunId,
+    cursor: Annotated[int, typer.Option("--cursor", min=0, help="Only what came after this chunk.")] = 0,
+    debug: options.DebugFlag = None,
+    json_output: options.JsonFlag = None,
+) -> None:
+    """Show a run's output until it ends, each stream on its own; exit code 1 if it did not complete."""
+    from rune.cli.terminal_follower import data_of, followed_frames
+
+    invocation = current(context)
+    invocation.begin("runs terminal", json_output, debug)
+    around = invocation.surroundings
+    streams = {"stdout": around.stderr if invocation.json else around.stdout}
+    ended: dict[str, Any] = {}
+    with _runs(invocation) as runs:
+        for frame in followed_frames(lambda: runs.terminal(run_id), around, cursor):
+            if frame["type"] == "chunk":
+                write_bytes(streams.get(frame["stream"], around.stderr), data_of(frame))
+            elif frame["type"] == "gap":
+                invocation.note(f"Chunks {frame['from_seq']} to {frame['to_seq']} are gone.")
+            elif frame["type"] == "exit":
+                ended = {name: frame[name] for name in ("status", "exit_code", "head_seq")}
+    result = {"run_id": run_id, **ended}
+    if ended["status"] != "completed":
+        message = f"the run {ended['status']}, exit code {ended['exit_code']}"
+        raise JobFailed(message, code="run_not_completed", status=ended["status"], result=result)
+    invocation.succeed(status=ended["status"], result=result)
 
 
 @app.command("cancel")

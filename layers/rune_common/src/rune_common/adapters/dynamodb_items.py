@@ -160,7 +160,8 @@ def run_from(item: Mapping[str, Any]) -> Run:
         pauses=int(item.get("pauses", 0)),
         waited_ms=int(item.get("waited_ms", 0)),
         legs=tuple(
-            Leg(**{**found, "heartbeat_at": int(found.get("heartbeat_at", 0))}) for found in item.get("legs", ())
+            Leg(**{**found, "heartbeat_at": int(found.get("heartbeat_at", 0))})
+            for found in item.get("legs", ())
         ),
     )
 

@@ -76,7 +76,9 @@ class AgentLog:
         self._open.clear()
         return found
 
-    def paused(self, success: DriverSuccess, pending: Iterable[str], *, duration_ms: float) -> list[EventDraft]:
+    def paused(
+        self, success: DriverSuccess, pending: Iterable[str], *, duration_ms: float
+    ) -> list[EventDraft]:
         """The end of a leg that waits for decisions about `pending` calls, which stay open."""
         for call_id in pending:
             self._open.pop(call_id, None)

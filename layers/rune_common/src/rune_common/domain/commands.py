@@ -159,7 +159,9 @@ def _problems(given: Mapping[str, Any]) -> Iterator[FieldProblem]:
         yield FieldProblem("command.timeout_seconds", "out_of_range", f"must be 1 to {MOST_SECONDS}")
     globs = given.get("artifacts") or ()
     if len(globs) > MAX_GLOBS or not all(each and _is_inside(each) for each in globs):
-        yield FieldProblem("command.artifacts", "invalid", f"must be at most {MAX_GLOBS} patterns inside the workspace")
+        yield FieldProblem(
+            "command.artifacts", "invalid", f"must be at most {MAX_GLOBS} patterns inside the workspace"
+        )
 
 
 def _is_inside(path: str) -> bool:

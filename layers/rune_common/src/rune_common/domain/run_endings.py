@@ -36,7 +36,9 @@ def end_run(run: Run, trigger: Trigger, outcome: Outcome, *, now_ms: int) -> tup
     if ended.started_at is not None:
         span = _span("job.execute", ended)
         payload = {"summary": "work has ended", "span": span}
-        drafts.append(EventDraft("run_progress", payload, duration_ms=now_ms - ended.started_at - ended.waited_ms))
+        drafts.append(
+            EventDraft("run_progress", payload, duration_ms=now_ms - ended.started_at - ended.waited_ms)
+        )
     drafts.append(_terminal_event(ended, outcome))
     return ended, drafts
 

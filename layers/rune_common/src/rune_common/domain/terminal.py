@@ -16,6 +16,18 @@ from typing import Any
 from rune_common.domain.events import TERMINAL_TYPES, Event
 from rune_common.domain.json_fields import members, text
 from rune_common.domain.terminal_frames import Frame, chunk_frame, error, step_frame
+from rune_common.domain.terminal_inputs import (
+    BAD_CURSOR,
+    NORMAL,
+    NOT_AUTHENTICATED,
+    POLICY,
+    Appended,
+    Input,
+    Opened,
+    Received,
+    Refused,
+    Signal,
+)
 
 PROTOCOL = "runtime.terminal.v1"
 MAX_MESSAGE_BYTES = 32_000
@@ -26,16 +38,6 @@ UNACKNOWLEDGED = 64
 
 MAX_FORBIDDEN = 5
 LATEST = "latest"
-
-BAD_CURSOR, NOT_AUTHENTICATED, NOT_ALLOWED, NO_SUCH_RUN, CURSOR_GONE, TOO_MANY = (
-    4400,
-    4401,
-    4403,
-    4404,
-    4410,
-    4429,
-)
-NORMAL, GOING_AWAY, POLICY = 1000, 1001, 1008
 
 
 class Phase(Enum):
@@ -80,57 +82,6 @@ class Terminal:
         return self.phase is Phase.CLOSED
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The client may read this run, as it is now. `cursor` is what the client asked for.
-
-    `head_seq` counts the run's chunks, `head_position` its events; `ended`: none will follow. `one_step`: the run's
-    only step ends after its last chunk, so nothing that comes before a chunk has to be known after it.
-    """
-
-    run_id: str
-    status: str
-    head_seq: int
-    head_position: int
-    cursor: str | None = None
-    ended: bool = False
-    acknowledges: bool = False
-    one_step: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message of the client; None for a binary one."""
-
-    text: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """An event of the log. One that is not the next after the state's position changes nothing."""
-
-    event: Event
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The transport ends the connection with this reason."""
-
-    close_code: int
-    code: str
-    message: str
-
-
-class Signal(Enum):
-    SILENT = "silent"
-    """Nothing was sent for HEARTBEAT_SECONDS."""
-
-
-LATE = Refused(NOT_AUTHENTICATED, "AUTH_REQUIRED", "no token came in time")
-LIFE_OVER = Refused(GOING_AWAY, "RUN_STREAM_TIMEOUT", "the connection has lasted long enough: resume")
-BROKEN = Refused(GOING_AWAY, "RUN_STREAM_INTERNAL", "the stream broke: resume")
-
-Input = Opened | Received | Appended | Refused | Signal
 Step = tuple[Terminal, list[Frame]]
 
 
@@ -209,7 +160,9 @@ def _received(state: Terminal, message: str | None) -> Step:
         token = found.get("token") if found and found.get("type") == "auth" else None
         if isinstance(token, str) and token and not state.token:
             return replace(state, token=token), []
-        return _closing(state, NOT_AUTHENTICATED, "AUTH_REQUIRED", "the first message must be auth with a token")
+        return _closing(
+            state, NOT_AUTHENTICATED, "AUTH_REQUIRED", "the first message must be auth with a token"
+        )
     if message is None:
         return _forbidden(state)
     if found is None:

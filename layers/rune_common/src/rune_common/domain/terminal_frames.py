@@ -44,7 +44,9 @@ def chunk_frame(seq: int, event: Mapping[str, Any], payload: Mapping[str, Any]) 
     }
 
 
-def step_frame(step_id: str, command: str | None, event: Mapping[str, Any], payload: Mapping[str, Any]) -> Frame:
+def step_frame(
+    step_id: str, command: str | None, event: Mapping[str, Any], payload: Mapping[str, Any]
+) -> Frame:
     running = event.get("type") == "step_started"
     if command is not None and len(command) > MAX_COMMAND_CHARACTERS:
         command = command[: MAX_COMMAND_CHARACTERS - 1] + "…"

@@ -8,19 +8,19 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from rune_common.http.dialects import speaks_of_runs
+from rune_common.http.schemas.append_events import AppendEvents
+from rune_common.http.schemas.approvals import DecideApproval
+from rune_common.http.schemas.create_run import CreateRun
 from rune_common.http.schemas.error import ErrorView
 from rune_common.http.schemas.estimate import EstimateCost
 from rune_common.http.schemas.interaction import AnswerInteraction
+from rune_common.http.schemas.run_changes import CancelRun, CompleteRun, CreateStreamTicket
+from rune_common.http.schemas.run_error import RunErrorView
 from rune_common.http.schemas.simulation import SimulateFinops
 from rune_common.http.schemas.submit_agent_job import SubmitAgentJob
 from rune_common.http.schemas.submit_benchmark import SubmitBenchmark
 from rune_common.http.schemas.submit_chain import SubmitChain
 from rune_common.http.schemas.submit_llm_instance import SubmitLlmInstance
-from rune_common.http.schemas.append_events import AppendEvents
-from rune_common.http.schemas.approvals import DecideApproval
-from rune_common.http.schemas.create_run import CreateRun
-from rune_common.http.schemas.run_changes import CancelRun, CompleteRun, CreateStreamTicket
-from rune_common.http.schemas.run_error import RunErrorView
 from rune_common.http.schemas.tenant_settings import ChangeSettings, CreateProfile
 
 REF_TEMPLATE = "#/components/schemas/{model}"

@@ -12,7 +12,7 @@ from rune_common.domain import errors, run_errors
 from rune_common.domain.access import Principal
 from rune_common.domain.errors import RunNotFound
 from rune_common.domain.stream_tickets import read_ticket
-from rune_common.domain.terminal import (
+from rune_common.domain.terminal_inputs import (
     BAD_CURSOR,
     BROKEN,
     GOING_AWAY,

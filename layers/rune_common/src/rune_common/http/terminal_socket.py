@@ -12,23 +12,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from rune_common.domain.access import Principal
 from rune_common.domain.errors import FieldProblem, Forbidden, InvalidRequest
 from rune_common.domain.runs import Run
-from rune_common.domain.terminal import (
-    AUTH_SECONDS,
-    HEARTBEAT_SECONDS,
-    LATE,
-    PROTOCOL,
-    Appended,
-    Input,
-    Opened,
-    Received,
-    Signal,
-    Terminal,
-    terminal_session,
-)
+from rune_common.domain.terminal import AUTH_SECONDS, HEARTBEAT_SECONDS, PROTOCOL, Terminal, terminal_session
 from rune_common.domain.terminal_frames import frame_text
+from rune_common.domain.terminal_inputs import LATE, Appended, Input, Opened, Received, Signal
 from rune_common.http.authentication import OpenRouter
-from rune_common.http.edge import answer
 from rune_common.http.dialects import error_answer
+from rune_common.http.edge import answer
 from rune_common.http.event_stream import log_tails
 from rune_common.http.run_replies import RUNS, RUNTIME_RUNS
 from rune_common.http.terminal_access import caller_of, known_caller, refused, same_site
@@ -48,7 +37,10 @@ async def follow_terminal(websocket: WebSocket, run_id: str) -> None:
     """Refuse the handshake, or serve the connection to its end."""
     services: Services = websocket.app.state.services
     if PROTOCOL not in websocket.scope.get("subprotocols", ()):
-        await _deny(websocket, InvalidRequest(FieldProblem("Sec-WebSocket-Protocol", "missing", f"must be {PROTOCOL}")))
+        await _deny(
+            websocket,
+            InvalidRequest(FieldProblem("Sec-WebSocket-Protocol", "missing", f"must be {PROTOCOL}")),
+        )
     elif not same_site(websocket, services):
         await _deny(websocket, Forbidden("pages of another site"))
     else:
@@ -131,9 +123,7 @@ class _Connection:
                     reading = asyncio.create_task(tail.after(self._state.position))
                 waiting = {receiving} if reading is None else {receiving, reading}
                 quiet = max(0.0, self._spoken + HEARTBEAT_SECONDS - self._now())
-                done, _ = await asyncio.wait(
-                    waiting, timeout=quiet, return_when=asyncio.FIRST_COMPLETED
-                )
+                done, _ = await asyncio.wait(waiting, timeout=quiet, return_when=asyncio.FIRST_COMPLETED)
                 if receiving in done:
                     before = self._state.position
                     await self._feed(_received(receiving.result()))

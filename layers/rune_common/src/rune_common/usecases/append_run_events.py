@@ -18,12 +18,12 @@ from rune_common.domain.run_endings import end_run
 from rune_common.domain.run_errors import EventTypeNotAllowed, ProducerKeyConflict
 from rune_common.domain.run_locks import RunLocks
 from rune_common.domain.runs import Outcome, ReportedWork, Run, RunKind, RunState, Trigger
-from rune_common.usecases.external_approvals import APPROVAL, approval_ids, external_approval
-from rune_common.usecases.settle_approvals import stop_waiting, waiting_proposal
 from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
+from rune_common.usecases.external_approvals import APPROVAL, approval_ids, external_approval
 from rune_common.usecases.find_run import find_run, reportable
 from rune_common.usecases.fit_draft import fit_draft
 from rune_common.usecases.keyed_answers import Answer, KeyedAnswers
+from rune_common.usecases.settle_approvals import stop_waiting, waiting_proposal
 
 APPENDED, NOTHING_NEW = 201, 200
 MAX_EVENTS = 100_000

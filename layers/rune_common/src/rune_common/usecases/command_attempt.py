@@ -117,9 +117,7 @@ class CommandAttempt:
         spec = self._spec
         folder = self._work / spec.cwd
         folder.mkdir(parents=True, exist_ok=True)
-        variables = environment(
-            spec, path=self._ports.path, home=str(self._home), run_id=self._run.run_id
-        )
+        variables = environment(spec, path=self._ports.path, home=str(self._home), run_id=self._run.run_id)
         try:
             return self._ports.runner.start(CommandStart(spec.argv, variables, folder))
         except (OSError, ValueError) as exc:

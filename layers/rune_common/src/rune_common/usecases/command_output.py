@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -85,9 +86,9 @@ class CommandOutput:
     ) -> None:
         self._step_id, self._clock = step_id, clock
         self._max_logged, self._max_stream = max_logged, max_stream
+        self._open = ExitStack()
         self.streams = {
-            name: StreamOutput(name, RedactionStream(redactor), cast(BinaryIO, tempfile.TemporaryFile(dir=folder)))
-            for name in STREAMS
+            name: StreamOutput(name, RedactionStream(redactor), self._file(folder)) for name in STREAMS
         }
         self.last_seq = first_seq - 1
         self._logged = 0
@@ -147,8 +148,11 @@ class CommandOutput:
             yield stream, stream.file
 
     def discard(self) -> None:
-        for stream in self.streams.values():
-            stream.file.close()
+        self._open.close()
+
+    def _file(self, folder: Path) -> BinaryIO:
+        """A file without a name, which the command cannot find."""
+        return cast(BinaryIO, self._open.enter_context(tempfile.TemporaryFile(dir=folder)))
 
     def _taken(self) -> list[EventDraft]:
         drafts, self._drafts, self._since = self._drafts, [], None

@@ -57,9 +57,13 @@ class StoredApprovals:
         if not run.waits:
             return ()
         found = self.ports.runs.approvals(run.tenant, run.run_id)
-        return [PendingApproval(each.approval_id, each.summary, each.expires_at) for each in found if each.pending]
+        return [
+            PendingApproval(each.approval_id, each.summary, each.expires_at) for each in found if each.pending
+        ]
 
-    def decide(self, run: Run, approval_id: str, decision: Decision, *, reason: str, caller: Principal) -> None:
+    def decide(
+        self, run: Run, approval_id: str, decision: Decision, *, reason: str, caller: Principal
+    ) -> None:
         """Raises the refusals of `decide_approval`."""
         named = NamedDecision(Settling(decision is Decision.APPROVE, reason or None), approval_id)
         decide_approval(run.run_id, named, caller, None, ports=self.ports)

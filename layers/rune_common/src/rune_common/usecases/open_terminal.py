@@ -5,7 +5,7 @@ from __future__ import annotations
 from rune_common.domain.access import Principal
 from rune_common.domain.ports import RunStore
 from rune_common.domain.runs import Run, RunKind, RunState
-from rune_common.domain.terminal import Opened
+from rune_common.domain.terminal_inputs import Opened
 from rune_common.usecases.find_run import find_run
 
 STATUS_WORDS = {RunState.SUCCEEDED: "completed"}

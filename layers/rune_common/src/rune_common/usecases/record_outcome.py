@@ -146,7 +146,9 @@ def _close_open_calls(run: Run, *, runs: RunStore, clock: Clock, redactor: Redac
     refused = _refused_calls(run, runs)
     drafts = [
         replace(
-            refused_call(call_id, name, refused[call_id]) if call_id in refused else aborted_call(call_id, name),
+            refused_call(call_id, name, refused[call_id])
+            if call_id in refused
+            else aborted_call(call_id, name),
             step_id=step_id,
         )
         for (step_id, call_id), name in names.items()

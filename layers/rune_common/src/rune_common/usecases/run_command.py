@@ -102,9 +102,7 @@ def _begin(task: AgentTask, request: RunRequest, spec: CommandSpec, ports: Comma
         payload = {"summary": "the command starts", "step_id": STEP_ID, "command": spec.shown}
         return Proposal(begun, [EventDraft("step_started", payload, step_id=STEP_ID)])
 
-    return change_run(
-        task.tenant, task.run_id, decide, runs=ports.runs, clock=ports.clock, redactor=redactor
-    )
+    return change_run(task.tenant, task.run_id, decide, runs=ports.runs, clock=ports.clock, redactor=redactor)
 
 
 def _answer(task: AgentTask, callbacks: TaskCallbacks, run: Run) -> None:

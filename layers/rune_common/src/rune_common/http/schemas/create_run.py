@@ -143,6 +143,8 @@ class CreateRun(Strict):
             yield FieldProblem("question", "missing", "is required")
         if kind is RunKind.COMMAND and Mode(self.mode) is Mode.ADVICE:
             yield FieldProblem("mode", "conflict", "advice runs no commands")
+        if kind is RunKind.COMMAND and self.repo not in (None, "local"):
+            yield FieldProblem("repo", "unsupported", "commands run in an empty workspace here")
         for name in (RunKind.COMMAND, RunKind.CHAIN):
             if kind is name and getattr(self, name) is None:
                 yield FieldProblem(name, "missing", "is required")
