@@ -8,12 +8,13 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from tests.e2e.command_runs import command, ended, events, python, server_of_two, watched
-from tests.e2e.local_server import LocalServer
+from tests.e2e.local_server import LocalServer, eventually
 from tests.e2e.runs_client import Runs
 from tests.e2e.terminal_client import closed_with, frames, joined, terminal
 from websockets.exceptions import InvalidStatus
@@ -278,3 +279,24 @@ def test_the_command_line_fails_with_the_run(server: LocalServer, runs: Runs) ->
     missing = rune(server, "runs", "terminal", "nothing")
     assert missing.returncode == 1
     assert missing.stdout == b""
+
+
+def test_one_caller_has_a_limit_of_terminals(tmp_path: Path) -> None:
+    server = LocalServer(tmp_path, RUNE_STREAMS_PER_TOKEN="2")
+    try:
+        server.start()
+        run_id = Runs(server.url).create()["run_id"]
+        url = f"{server.url}/api/v1/runs/{run_id}/terminal"
+        with terminal(url) as one, terminal(url) as two:
+            assert [next(frames(each))["type"] for each in (one, two)] == ["hello", "hello"]
+            with terminal(url) as three:
+                (frame,) = frames(three)
+                assert (frame["code"], closed_with(three)) == ("TOO_MANY_STREAMS", 4429)
+        eventually(lambda: watched_one(url), "a place to be free again")
+    finally:
+        server.stop()
+
+
+def watched_one(url: str) -> bool:
+    with terminal(url) as socket:
+        return next(frames(socket))["type"] == "hello"

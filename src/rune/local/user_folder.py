@@ -57,7 +57,7 @@ class UserFolder:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                return False
+                return True
             path.unlink(missing_ok=True)
             return False
 

@@ -55,6 +55,7 @@ Every error that Rune raises on purpose.
   - RunFailure                ends the run; its code and text are what the caller sees
   - TransientRunFailure       may be tried again: no model call has begun
   - RunCancelled              the run was asked to stop
+  - WorkOver                  the run's work has ended; only its end is left
   - WaitOver                  the run does not wait for decisions, or no longer
   - Misconfigured             start-up is refused
 """
@@ -329,6 +330,10 @@ class TransientRunFailure(RunFailure):
 
 class RunCancelled(RuneError):
     code = "run_cancelled"
+
+
+class WorkOver(RuneError):
+    code = "work_over"
 
 
 class WaitOver(RuneError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from rune_common.domain.errors import RunCancelled
+from rune_common.domain.errors import RunCancelled, WorkOver
 from rune_common.domain.events import EventDraft, Redacting
 from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.runs import PhaseRecord, Run, RunState, Trigger, transition
@@ -20,11 +20,16 @@ class Admission:
 
 
 def admit_run(tenant: str, run_id: str, *, runs: RunStore, clock: Clock, redactor: Redacting) -> Admission:
-    """Begin a run, or take up one that had begun. Raises RunCancelled while it is cancelling."""
+    """Begin a run, or take up one that had begun.
+
+    Raises RunCancelled while it is cancelling, WorkOver when its outcome is known: then the machine ends it.
+    """
 
     def decide(run: Run) -> Proposal | None:
         if run.state is RunState.CANCELLING:
             raise RunCancelled(run_id)
+        if run.state is RunState.RUNNING and run.outcome is not None:
+            raise WorkOver(run_id)
         if run.state is not RunState.QUEUED:
             return None
         started = replace(

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rune_common.domain.errors import RunFailure
 from rune_common.domain.events import Redacting
 from rune_common.domain.ports import Clock, ExecutionStarter, RunStore
 from rune_common.domain.runs import Run, RunKind, RunState
+from rune_common.usecases.attempt_repeats import is_expired, is_repeated
 from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
-from rune_common.usecases.record_outcome import record_outcome
+from rune_common.usecases.record_outcome import TIMED_OUT, WORKER_LOST, note_failure, record_outcome
 from rune_common.usecases.start_runs import start_waiting_runs
 
 PAGE = 10_000
+LOST = "States.HeartbeatTimeout"
+"""The name under which a state machine reports an agent that went silent."""
+
 NOBODY = ""
 """Owner of runs that wait for a slot: whichever engine is first takes them."""
 
@@ -43,7 +48,15 @@ def recover_runs(
             # A paused run waits again, or goes on with what was decided: no attempt has taken it over.
             executions.start(run)
             continue
-        error = None if run.outcome else "States.HeartbeatTimeout"
+        if _rents(run):
+            # The machine gives back what is rented, whatever is left to do besides.
+            if not is_repeated(run, LOST, now_ms=clock()):
+                failure = _why(run, now_ms=clock())
+                note_failure(run.tenant, run.run_id, failure, runs=runs, clock=clock, redactor=redactor)
+            _lose_legs(run, runs=runs, clock=clock, redactor=redactor)
+            executions.start(run)
+            continue
+        error = None if run.outcome else LOST
         if record_outcome(
             run.tenant, run.run_id, error=error, runs=runs, clock=clock, redactor=redactor, seal=seal
         ):
@@ -54,6 +67,16 @@ def recover_runs(
             tenant, runs=runs, executions=executions, clock=clock, owner=owner, max_running=max_running
         )
     return touched
+
+
+def _rents(run: Run) -> bool:
+    return any(rental.open for rental in run.rentals)
+
+
+def _why(run: Run, *, now_ms: int) -> RunFailure:
+    """Why a run that is not repeated ends, if nothing else has been noted."""
+    outcome = TIMED_OUT if is_expired(run, now_ms) else WORKER_LOST
+    return RunFailure(outcome.error_code or "", outcome.error or "")
 
 
 def _lose_legs(run: Run, *, runs: RunStore, clock: Clock, redactor: Redacting) -> None:
