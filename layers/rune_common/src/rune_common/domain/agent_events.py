@@ -7,22 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rune_common.domain.agent_summaries import PROGRESS_SUMMARIES, badge, count, first_line, tool_summary
 from rune_common.domain.canonical import canonical_json, normalise
 from rune_common.domain.driver_protocol import DriverEvent, DriverFailure, DriverSuccess, EventName
 from rune_common.domain.events import EventDraft, EventUsage
 from rune_common.domain.prices import PriceBook, cost_micro_usd
+from rune_common.domain.tool_results import ACTOR, SUCCESSFUL, aborted_call, tool_span
 
-ACTOR = "holmes"
 PULL_PROGRESS_MS = 2_000
-SUCCESSFUL = frozenset({"success", "no_data"})
 RESULT_STATUSES = frozenset({"success", "no_data", "error", "denied", "aborted"})
-_BADGES = (
-    ("bash", "RUN"),
-    ("TodoWrite", "RECONCILE"),
-    ("kubernetes_", "READ"),
-    ("fetch_", "READ"),
-    ("find", "SEARCH"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +53,7 @@ class AgentLog:
         """The log events that one driver event means; none for a heartbeat."""
         if event.event == EventName.HEARTBEAT:
             self.model_call_begun |= (
-                _count(event.data.get("llm_calls")) > 0 or event.data.get("phase") == "llm"
+                count(event.data.get("llm_calls")) > 0 or event.data.get("phase") == "llm"
             )
             return []
         mapping = _MAPPINGS.get(event.event)
@@ -132,7 +125,7 @@ class AgentLog:
         if event.event == EventName.LLM_RETRY:
             self.model_call_begun = True
         payload = {
-            "summary": _PROGRESS_SUMMARIES[event.event](event.data),
+            "summary": PROGRESS_SUMMARIES[event.event](event.data),
             "detail": event.data,
             "holmes": {"event": event.event},
         }
@@ -144,14 +137,14 @@ class AgentLog:
         if not call_id or call_id in self._open:
             call_id = f"{self.attempt_id}-{event.seq}"
         args = event.data.get("params") or {}
-        said = _tool_summary(name, args)
+        said = tool_summary(name, args)
         self._open[call_id] = _OpenCall(name, event.t_ms, said)
         self.tool_calls += 1
         payload = {
             "summary": said,
             "call_id": call_id,
             "tool_name": name,
-            "badge": next((badge for prefix, badge in _BADGES if name.startswith(prefix)), "READ"),
+            "badge": badge(name),
             "args": args,
             "args_digest": hashlib.sha256(canonical_json(normalise(args, strict=False))).hexdigest(),
             "holmes": {"event": event.event, "turn": event.data.get("turn")},
@@ -196,7 +189,7 @@ class AgentLog:
             "call_id": call_id,
             "tool_name": name,
             "status": status,
-            "span": _tool_span(name, status),
+            "span": tool_span(name, status),
         }
         return self._draft("tool_result", full, seq=seq, call_id=call_id, duration_ms=max(0, duration_ms))
 
@@ -211,7 +204,7 @@ class AgentLog:
             text = event.data.get(key)
             if text:
                 payload = {
-                    "summary": _first_line(text),
+                    "summary": first_line(text),
                     "message_id": message_id,
                     "text": text,
                     "holmes": holmes,
@@ -225,7 +218,7 @@ class AgentLog:
         metadata = event.data.get("metadata") or {}
         costs = metadata.get("costs") or metadata.get("usage") or {}
         usage = self._usage(
-            _count(costs.get("prompt_tokens")), _count(costs.get("completion_tokens")), self.seen_calls + 1
+            count(costs.get("prompt_tokens")), count(costs.get("completion_tokens")), self.seen_calls + 1
         )
         payload = {
             "summary": f"{usage.input_tokens + usage.output_tokens} tokens",
@@ -237,7 +230,7 @@ class AgentLog:
         """What the driver's final figures have beyond its events, and beyond earlier legs."""
         counted = success.result.get("token_usage") or {}
         names = ("prompt_tokens", "completion_tokens", "llm_calls")
-        own = [max(0, _count(counted.get(name)) - _count(self.carried.get(name))) for name in names]
+        own = [max(0, count(counted.get(name)) - count(self.carried.get(name))) for name in names]
         return self._usage(*own)
 
     def _usage(self, input_tokens: int, output_tokens: int, calls: int) -> EventUsage:
@@ -284,74 +277,10 @@ class AgentLog:
         )
 
 
-_PROGRESS_SUMMARIES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    EventName.AGENT_STARTING: lambda data: "agent is starting",
-    EventName.AGENT_READY: lambda data: f"agent is ready after {_count(data.get('startup_ms')) / 1000:.1f} s",
-    EventName.PREFLIGHT: lambda data: (
-        f"preflight {data.get('check', '')}: {'ok' if data.get('ok') else 'failed'}"
-    ),
-    EventName.PULL_PROGRESS: lambda data: "model is being pulled",
-    EventName.LLM_RETRY: lambda data: f"model call is tried again (attempt {data.get('attempt', '?')})",
-    EventName.WARNING: lambda data: f"warning: {data.get('code', '')}",
-    EventName.COMPACTION_START: lambda data: "compaction_started",
-    EventName.COMPACTED: lambda data: "compaction_completed",
-}
-
 _MAPPINGS: Mapping[str, Callable[[AgentLog, DriverEvent], list[EventDraft]]] = {
-    **dict.fromkeys(_PROGRESS_SUMMARIES, AgentLog._progress),
+    **dict.fromkeys(PROGRESS_SUMMARIES, AgentLog._progress),
     EventName.START_TOOL_CALLING: AgentLog._tool_call,
     EventName.TOOL_CALLING_RESULT: AgentLog._tool_result,
     EventName.AI_MESSAGE: AgentLog._message,
     EventName.TOKEN_COUNT: AgentLog._token_count,
 }
-
-
-def aborted_call(call_id: str, tool_name: str) -> EventDraft:
-    """The result of a tool call that will get no other."""
-    payload = {
-        "summary": f"{tool_name} aborted",
-        "call_id": call_id,
-        "tool_name": tool_name,
-        "status": "aborted",
-        "data": None,
-        "span": _tool_span(tool_name, "aborted"),
-    }
-    return EventDraft("tool_result", payload, actor=ACTOR, call_id=call_id)
-
-
-def refused_call(call_id: str, tool_name: str, reason: str) -> EventDraft:
-    """The result of a tool call that was not allowed."""
-    payload = {
-        "summary": f"{tool_name} denied",
-        "call_id": call_id,
-        "tool_name": tool_name,
-        "status": "denied",
-        "data": reason,
-        "span": _tool_span(tool_name, "denied"),
-    }
-    return EventDraft("tool_result", payload, actor=ACTOR, call_id=call_id)
-
-
-def _tool_span(tool_name: str, status: str) -> dict[str, Any]:
-    failed = {} if status in SUCCESSFUL else {"error_type": f"tool_{status}"}
-    state = "error" if failed else "ok"
-    return {
-        "name": "agent.tool_call",
-        "status": state,
-        "labels": {"tool": tool_name, "status": status},
-        **failed,
-    }
-
-
-def _count(value: object) -> int:
-    return int(value) if isinstance(value, (int, float)) and value > 0 else 0
-
-
-def _first_line(text: str) -> str:
-    line = text.strip().split("\n", 1)[0]
-    return line[:160] or "message"
-
-
-def _tool_summary(name: str, args: Mapping[str, Any]) -> str:
-    said = next((str(args[key]) for key in ("command", "pod_name", "kind", "query") if args.get(key)), "")
-    return f"{name}: {said}"[:300] if said else name or "tool"

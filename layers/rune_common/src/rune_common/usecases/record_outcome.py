@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rune_common.domain.agent_events import aborted_call, refused_call
 from rune_common.domain.approvals import ApprovalStatus
 from rune_common.domain.driver_protocol import RUN_DEADLINE, RUN_TIMED_OUT
 from rune_common.domain.errors import RunFailure, RunNotFound
@@ -16,6 +15,7 @@ from rune_common.domain.pauses import EXPIRED, REFUSED_OUTCOMES
 from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.run_endings import NO_OUTCOME, end_run
 from rune_common.domain.runs import Outcome, ReportedWork, Run, RunKind, RunState, Trigger
+from rune_common.domain.tool_results import aborted_call, refused_call
 from rune_common.usecases.attempt_repeats import LOST_ERRORS, is_expired, is_repeated
 from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed
 from rune_common.usecases.close_chain import close_chain, ended_chain
