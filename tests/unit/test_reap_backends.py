@@ -9,9 +9,10 @@ from tests.unit.agent_runs import Executions, log
 from tests.unit.rentals import DEPLOYMENT, NOON, Rented
 
 from rune_common.domain.access import Principal
-from rune_common.domain.errors import RunNotFound, RunUnfinished
+from rune_common.domain.errors import RunNotFound, RunUnfinished, WorkOver
 from rune_common.domain.rentals import RentalState
 from rune_common.domain.runs import Outcome, RunState
+from rune_common.usecases.admit_run import admit_run
 from rune_common.usecases.reap_backends import Reaped, give_back_released, reap_backends
 from rune_common.usecases.record_outcome import record_outcome
 from rune_common.usecases.recover_runs import recover_runs
@@ -147,8 +148,7 @@ def test_a_job_without_a_lease_has_nothing_to_release():
     assert release(world) is False
 
 
-def test_what_a_killed_worker_had_rented_is_given_back_by_the_reaper(world):
-    world.change(attempt=1, attempt_id="a", model_call_begun=True)
+def recover(world):
     executions = Executions()
     recover_runs(
         runs=world.store,
@@ -158,7 +158,28 @@ def test_what_a_killed_worker_had_rented_is_given_back_by_the_reaper(world):
         owner="me",
         max_running=10,
     )
+    return executions.started
+
+
+def test_a_recovered_run_that_rents_goes_through_its_machine_which_only_ends_it(world):
+    world.change(attempt=1, attempt_id="a", model_call_begun=True)
+    assert len(recover(world)) == 1
+    assert (world.run.state, world.run.outcome.error_code) == (RunState.RUNNING, "WORKER_LOST")
+    with pytest.raises(WorkOver):
+        admit_run("t", world.run.run_id, runs=world.store, clock=world.time, redactor=world.ports.redactor)
+
+
+def test_what_a_killed_worker_had_rented_is_given_back_by_the_reaper_if_its_machine_could_not(world):
+    world.change(attempt=1, attempt_id="a", model_call_begun=True)
+    recover(world)
+    record_outcome(
+        world.run.tenant,
+        world.run.run_id,
+        error="WorkOver",
+        runs=world.store,
+        clock=world.time,
+        redactor=world.ports.redactor,
+    )
     assert (world.run.error_code, world.run.warnings) == ("WORKER_LOST", ("teardown_pending",))
-    assert executions.started == []
     assert reap(world) == Reaped(acted=1)
     assert world.market.instances == {}

@@ -187,18 +187,22 @@ def _phases() -> Sequence[Combination]:
     found = []
     for phase in PHASES:
         resumed = LOST if phase is ASKED else SUCCEEDED
-        # A job that has nothing more to do ends when it is taken up, whether the provider answers or not.
         # The last event that shows before the result is recorded may be too late for a cancel.
         stopped = CANCELLED | SUCCEEDED if phase is RECORD else CANCELLED
         found += [
             Combination(phase, WORKER_KILLED, resumed),
             Combination(phase, SERVER_KILLED, resumed),
             Combination(phase, CANCEL, stopped),
-            Combination(phase, PROVIDER_OUTAGE, SUCCEEDED),
-            Combination(phase, KILLED_IN_OUTAGE, resumed, by_reaper=phase in (ASKED, RECORD, TEARDOWN)),
-            Combination(phase, CANCEL_IN_OUTAGE, stopped),
             Combination(phase, CANCEL_AND_KILLED, stopped),
         ]
+        if phase is not RECORD:  # which asks the provider nothing and is over in a moment
+            # A job with nothing left to do but its teardown ends at once when it is taken up after a kill.
+            by_reaper = phase in (ASKED, TEARDOWN)
+            found += [
+                Combination(phase, PROVIDER_OUTAGE, SUCCEEDED),
+                Combination(phase, KILLED_IN_OUTAGE, resumed, by_reaper=by_reaper),
+                Combination(phase, CANCEL_IN_OUTAGE, CANCELLED),
+            ]
         if phase not in (ADMIT, CREATE_UNHEARD, RECORD):
             # What was done before the deadline counts, however long the teardown takes.
             ended = SUCCEEDED if phase is TEARDOWN else TIMED_OUT
