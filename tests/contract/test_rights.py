@@ -131,7 +131,9 @@ def test_lists_of_models_need_no_rights_but_to_authenticate() -> None:
         ("download_artifact", {"s3:GetObject"}),
     ],
 )
-def test_a_function_that_shows_runs_reads_documents_only_if_it_has_to(folder: str, documents: set[str]) -> None:
+def test_a_function_that_shows_runs_reads_documents_only_if_it_has_to(
+    folder: str, documents: set[str]
+) -> None:
     assert rights(folder) == RUNS_READ | {"dynamodb:UpdateItem"} | documents
 
 

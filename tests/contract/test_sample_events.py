@@ -21,9 +21,7 @@ def sample(folder: str) -> dict[str, Any]:
 
 def called_by_machine(function: Function) -> list[dict[str, Any]]:
     """The payloads that the state machines give a function."""
-    parameters = [
-        state.get("Parameters", {}) for machine in MACHINES for state in machine["States"].values()
-    ]
+    parameters = [state.get("Parameters", {}) for machine in MACHINES for state in machine["States"].values()]
     return [
         each["Payload"] for each in parameters if each.get("FunctionName") == f"${{{function.logical_id}Arn}}"
     ]

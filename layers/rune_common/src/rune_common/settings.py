@@ -41,7 +41,10 @@ class Settings:
     )
     data_dir: str = setting("RUNE_DATA_DIR", ".rune", "the local stack's state", "design.md 8")
     work_dir: str = setting(
-        "RUNE_WORK_DIR", "", "folder of running agents' private files; empty: the temporary one", "holmes-driver.md 1.3"
+        "RUNE_WORK_DIR",
+        "",
+        "folder of running agents' private files; empty: the temporary one",
+        "holmes-driver.md 1.3",
     )
     deployment_id: str = setting(
         "RUNE_DEPLOYMENT_ID",
@@ -56,7 +59,10 @@ class Settings:
         "RUNE_RUN_AGENT_MACHINE_ARN", "", "state machine of agent runs", "design.md 7"
     )
     run_benchmark_machine_arn: str = setting(
-        "RUNE_RUN_BENCHMARK_MACHINE_ARN", "", "state machine of benchmarks, instances and estimates", "design.md 7"
+        "RUNE_RUN_BENCHMARK_MACHINE_ARN",
+        "",
+        "state machine of benchmarks, instances and estimates",
+        "design.md 7",
     )
     run_chain_machine_arn: str = setting(
         "RUNE_RUN_CHAIN_MACHINE_ARN", "", "state machine of chains", "design.md 7"
@@ -136,7 +142,10 @@ class Settings:
         "RUNE_VASTAI_MAX_DPH", 3.0, "highest price in $/h when a request names none", "jobs-api.md 4.3"
     )
     spend_limit_per_job_usd: float = setting(
-        "RUNE_SPEND_LIMIT_PER_JOB_USD", 5.0, "what one job may cost; tenants can only lower it", "jobs-api.md 7.3"
+        "RUNE_SPEND_LIMIT_PER_JOB_USD",
+        5.0,
+        "what one job may cost; tenants can only lower it",
+        "jobs-api.md 7.3",
     )
     spend_limit_per_day_usd: float = setting(
         "RUNE_SPEND_LIMIT_PER_DAY_USD", 25.0, "what a tenant's jobs may cost in a day", "jobs-api.md 7.3"
@@ -147,7 +156,9 @@ class Settings:
     gpu_providers: tuple[str, ...] = setting(
         "RUNE_GPU_PROVIDERS", (), "`vastai` where its key is held by the workers only", "jobs-api.md 6.1"
     )
-    vast_api_key: str = setting("VAST_API_KEY", "", "key of the Vast.ai account", "jobs-api.md 6.1", secret=True)
+    vast_api_key: str = setting(
+        "VAST_API_KEY", "", "key of the Vast.ai account", "jobs-api.md 6.1", secret=True
+    )
     vastai_base_url: str = setting(
         "RUNE_VASTAI_BASE_URL", "https://console.vast.ai", "the provider's API", "jobs-api.md 6.1"
     )
@@ -184,10 +195,16 @@ class Settings:
         "RUNE_VASTAI_IMAGE", "ollama/ollama", "image of an instance without a template", "jobs-api.md 6.3"
     )
     vastai_recheck_seconds: int = setting(
-        "RUNE_VASTAI_RECHECK_SECONDS", 30, "wait before an unanswered create is looked for again", "jobs-api.md 6.3"
+        "RUNE_VASTAI_RECHECK_SECONDS",
+        30,
+        "wait before an unanswered create is looked for again",
+        "jobs-api.md 6.3",
     )
     github_app_scanner: str = setting(
-        "RUNE_GITHUB_APP_SCANNER", "secrets", "scanner of pull requests when a tenant sets none", "runs-api.md 12"
+        "RUNE_GITHUB_APP_SCANNER",
+        "secrets",
+        "scanner of pull requests when a tenant sets none",
+        "runs-api.md 12",
     )
     backend_allowlist: tuple[str, ...] = setting(
         "RUNE_BACKEND_ALLOWLIST", (), "hosts and CIDRs that model servers may have", "jobs-api.md 5.1"
@@ -260,10 +277,16 @@ class Settings:
         "RUNE_EVIDENCE_KEY_NAME", "rune.local", "name of the key that signs evidence", "runs-api.md 7.4"
     )
     evidence_key_secret: str = setting(
-        "RUNE_EVIDENCE_KEY_SECRET", "", "secret that the signing key is made of; locally a key file", "runs-api.md 7.4"
+        "RUNE_EVIDENCE_KEY_SECRET",
+        "",
+        "secret that the signing key is made of; locally a key file",
+        "runs-api.md 7.4",
     )
     allow_self_approval: bool = setting(
-        "RUNE_ALLOW_SELF_APPROVAL", False, "whoever asked for a run may approve what it does", "runs-api.md 6.5"
+        "RUNE_ALLOW_SELF_APPROVAL",
+        False,
+        "whoever asked for a run may approve what it does",
+        "runs-api.md 6.5",
     )
     approval_key_secret: str = setting(
         "RUNE_APPROVAL_KEY_SECRET",

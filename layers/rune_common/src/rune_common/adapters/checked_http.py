@@ -83,7 +83,6 @@ class CheckedHttp:
         except FAILURES as exc:
             raise Unavailable("the server does not answer") from exc
 
-
     def lines(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Iterator[Any]:
         """The JSON of each line of an answer 200, as it arrives. Raises Unavailable, also for another status."""
         try:

@@ -62,9 +62,7 @@ class DynamoDailyRows:
     def _newest(self, tenant: str, series: str, day: str) -> Item | None:
         low, high = keys.daily_range(series, day, day)
         values = {":of": keys.tenant_partition(tenant), ":low": low, ":high": high}
-        found = self._client.query(
-            self._table, keys.DAILY, values, page=1, forward=False, consistent=True
-        )
+        found = self._client.query(self._table, keys.DAILY, values, page=1, forward=False, consistent=True)
         return next(found, None)
 
     def _open(self, place: Key, day: str, key: str, text: str) -> None:
@@ -74,12 +72,8 @@ class DynamoDailyRows:
             ":size": len(key) + len(text),
             ":ttl": int(start.timestamp()) + KEPT_DAYS * 86_400,
         }
-        self._client.update(
-            self._table, place, _OPEN, values, condition=keys.ABSENT, names={"#ttl": "ttl"}
-        )
+        self._client.update(self._table, place, _OPEN, values, condition=keys.ABSENT, names={"#ttl": "ttl"})
 
     def _extend(self, place: Key, key: str, text: str) -> None:
         values = {":text": text, ":size": len(key) + len(text), ":full": FULL_BYTES}
-        self._client.update(
-            self._table, place, _EXTEND, values, condition=_ROOM, names={"#key": key}
-        )
+        self._client.update(self._table, place, _EXTEND, values, condition=_ROOM, names={"#key": key})

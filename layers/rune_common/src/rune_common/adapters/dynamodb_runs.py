@@ -379,5 +379,3 @@ def _new_write_id() -> str:
 
 def _event_write(run: Run, event: Event) -> Write:
     return Write("put", item={**event_item(run.tenant, run.run_id, event)}, condition=keys.ABSENT)
-
-

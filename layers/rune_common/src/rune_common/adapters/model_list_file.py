@@ -12,7 +12,9 @@ _TEMPLATE = re.compile(r"\{\{\s*env\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _MILLION = 1_000_000
 
 
-def parse_model_list(text: str, credentials: Collection[str]) -> tuple[tuple[ListedModel, ...], tuple[str, ...]]:
+def parse_model_list(
+    text: str, credentials: Collection[str]
+) -> tuple[tuple[ListedModel, ...], tuple[str, ...]]:
     """The visible entries and the names of the hidden ones: those with a template of another variable.
 
     Raises ValueError for a text that is no model list.
@@ -67,7 +69,9 @@ def _listed(name: str, entry: Mapping[str, Any]) -> ListedModel:
 
 def _pricing(entry: Mapping[str, Any]) -> ModelPricing | None:
     prices = [entry.get(f"{name}_cost_per_token") for name in ("input", "output")]
-    known = [float(each) * _MILLION for each in prices if isinstance(each, (int, float, str)) and _numeric(each)]
+    known = [
+        float(each) * _MILLION for each in prices if isinstance(each, (int, float, str)) and _numeric(each)
+    ]
     return ModelPricing(*(round(each, 6) for each in known)) if len(known) == len(prices) else None
 
 

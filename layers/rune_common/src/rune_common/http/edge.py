@@ -97,7 +97,9 @@ class _Exchange:
         fields = {"request_id": self.request_id, "method": self._method, "path": self.scope["path"]}
         logger.error("unhandled error", exc_info=exc, extra={"fields": fields})
         if not self._started:
-            await answer(error_answer(exc, self.scope["path"], self.request_id))(self.scope, receive, self.send)
+            await answer(error_answer(exc, self.scope["path"], self.request_id))(
+                self.scope, receive, self.send
+            )
 
     def _headers(self, given: Any) -> list[tuple[bytes, bytes]]:
         headers = [(name, value) for name, value in given if name.lower() != b"x-request-id"]
