@@ -21,8 +21,9 @@ from rune_common.adapters.memory_market import MemoryMarket
 from rune_common.adapters.stepfunctions import StepFunctionsCallbacks, StepFunctionsExecutions
 from rune_common.domain.access import Principal
 from rune_common.domain.addresses import AddressPolicy
+from rune_common.domain.executions import AgentTask
 from rune_common.domain.gpu_market import Offer
-from rune_common.domain.ports import AgentTask, ListedModels, ModelAbilities
+from rune_common.domain.model_servers import ListedModels, ModelAbilities
 from rune_common.domain.runs import Outcome, Run, RunKind, RunState
 from rune_common.http.job_submission import accept, parse_submission
 from rune_common.settings import Settings

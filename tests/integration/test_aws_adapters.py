@@ -17,7 +17,7 @@ from rune_common.adapters.agent_starters import LAMBDA_SECONDS, AwsAgents, Farga
 from rune_common.adapters.aws_storage import KmsSealer, S3BlobStore
 from rune_common.adapters.stepfunctions import StepFunctionsCallbacks, StepFunctionsExecutions
 from rune_common.domain.errors import BlobNotFound, Unavailable
-from rune_common.domain.ports import AgentTask
+from rune_common.domain.executions import AgentTask
 
 REGION = "us-east-1"
 ROLE = "arn:aws:iam::123456789012:role/machine"

@@ -13,8 +13,8 @@ from rune_common.adapters.model_servers import HttpModelServers
 from rune_common.adapters.no_backend_models import NoBackendModels
 from rune_common.domain.addresses import AddressPolicy
 from rune_common.domain.errors import BackendNotAllowed, Unavailable
+from rune_common.domain.model_servers import ListedModels, ModelAbilities
 from rune_common.domain.models_offered import BackendModels, ServedModel
-from rune_common.domain.ports import ListedModels, ModelAbilities
 from rune_common.usecases.look_at_backend import MOST_DETAILS, look_at_backend
 from rune_common.usecases.refresh_catalog import refresh_catalog
 

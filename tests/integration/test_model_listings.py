@@ -12,7 +12,7 @@ from rune.sandbox.ollama import OllamaSim
 from rune_common.adapters.model_servers import HttpModelServers
 from rune_common.domain.addresses import AddressPolicy
 from rune_common.domain.errors import BackendNotAllowed, Unavailable
-from rune_common.domain.ports import ListedModels
+from rune_common.domain.model_servers import ListedModels
 
 LOOPBACK = AddressPolicy(("127.0.0.0/8", "models.test"))
 TAGS = response(json.dumps({"models": [{"name": "b:1b"}, {"name": "a:1b"}, {"name": "b:1b"}]}).encode())

@@ -22,7 +22,7 @@ from rune_common.adapters.model_servers import (
 from rune_common.domain.addresses import AddressPolicy
 from rune_common.domain.errors import BackendNotAllowed, Unavailable
 from rune_common.domain.model_catalog import bare_name
-from rune_common.domain.ports import ModelServer
+from rune_common.domain.model_servers import ModelServer
 
 LOOPBACK = ("localhost", "127.0.0.0/8", "[::1]")
 MODEL = "llama3.1:8b"

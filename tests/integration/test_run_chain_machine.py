@@ -28,7 +28,8 @@ from rune_common.domain.chain_rules import ChainSpec, ChainStep
 from rune_common.domain.chains import first_state
 from rune_common.domain.driver_protocol import failure
 from rune_common.domain.events import EventDraft, append_event
-from rune_common.domain.ports import AgentTask, RunRequest
+from rune_common.domain.executions import AgentTask
+from rune_common.domain.ports import RunRequest
 from rune_common.domain.redaction import Redactor
 from rune_common.domain.runs import LogHead, Run, RunKind, RunState, Trigger, transition
 from rune_common.settings import Settings

@@ -13,7 +13,8 @@ from rune_common.domain.chain import genesis, verify_chain
 from rune_common.domain.chain_rules import ChainSpec, ChainStep, OnFailure
 from rune_common.domain.chains import ChainState, first_state
 from rune_common.domain.events import EventDraft, append_event
-from rune_common.domain.ports import AgentTask, RunRequest
+from rune_common.domain.executions import AgentTask
+from rune_common.domain.ports import RunRequest
 from rune_common.domain.redaction import Redactor
 from rune_common.domain.runs import LogHead, Run, RunKind, RunState, Trigger, transition
 from rune_common.usecases.advance_chain import ChainPorts, advance_chain

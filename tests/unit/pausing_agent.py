@@ -13,8 +13,8 @@ from rune_common.adapters.memory import MemoryBlobStore, MemoryRunStore
 from rune_common.domain.access import Principal
 from rune_common.domain.approvals import Approval, Decision
 from rune_common.domain.driver_protocol import DriverEvent, DriverResult, DriverSuccess
+from rune_common.domain.executions import AgentTask
 from rune_common.domain.fold import fold
-from rune_common.domain.ports import AgentTask
 from rune_common.domain.redaction import Redactor
 from rune_common.domain.runs import Run
 from rune_common.usecases.admit_run import admit_run

@@ -15,7 +15,8 @@ from rune_common.domain.chain import genesis
 from rune_common.domain.driver_protocol import DriverSuccess
 from rune_common.domain.errors import AttemptSuperseded, Unavailable
 from rune_common.domain.events import EventDraft, append_event
-from rune_common.domain.ports import AgentTask, RunRequest
+from rune_common.domain.executions import AgentTask
+from rune_common.domain.ports import RunRequest
 from rune_common.domain.redaction import Redactor
 from rune_common.domain.runs import LogHead, Run, RunKind, RunState
 from rune_common.usecases.attempt_artifacts import keep_driver_artifacts

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from rune_common.domain.errors import BackendNotAllowed, Unavailable
-from rune_common.domain.ports import ListedModels
+from rune_common.domain.model_servers import ListedModels
 
 URL = "http://127.0.0.1:11434"
 LISTED = ListedModels(("a:1b", "b:1b"), ("b:1b",))

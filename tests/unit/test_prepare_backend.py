@@ -12,7 +12,7 @@ from tests.unit.agent_runs import REDACTOR, Time, changed, log, queued, stored
 from rune_common.adapters.memory import MemoryRunStore
 from rune_common.domain.errors import RunCancelled, RunFailure, Unavailable
 from rune_common.domain.model_pulls import PullProgress
-from rune_common.domain.ports import ListedModels, ModelAbilities, ModelServer
+from rune_common.domain.model_servers import ListedModels, ModelAbilities, ModelServer
 from rune_common.domain.runs import RunState
 from rune_common.usecases.prepare_backend import PreparePorts, prepare_backend
 from rune_common.usecases.wait_ready import READY_SECONDS

@@ -11,7 +11,7 @@ from tests.unit.rentals import Rented
 
 from rune_common.domain.errors import RunCancelled, RunFailure, Unavailable
 from rune_common.domain.model_pulls import PullProgress, PullRefused
-from rune_common.domain.ports import ModelAbilities
+from rune_common.domain.model_servers import ModelAbilities
 from rune_common.domain.runs import RunKind, RunState
 from rune_common.usecases.prepare_backend import PreparePorts, prepare_backend
 from rune_common.usecases.pull_model import MAX_EVENTS, STEP_SECONDS

@@ -8,7 +8,7 @@ from tests.unit.rentals import NOON, Rented
 
 from rune_common.domain.errors import RunFailure, Unavailable
 from rune_common.domain.jobs import job_record
-from rune_common.domain.ports import ListedModels
+from rune_common.domain.model_servers import ListedModels
 from rune_common.domain.price_tables import PriceTable
 from rune_common.domain.runs import RunKind, RunState
 from rune_common.http.schemas.job import JobView

@@ -15,7 +15,8 @@ from rune_common.adapters.memory import MemoryBlobStore, MemoryRunStore
 from rune_common.domain.chain import genesis, verify_chain
 from rune_common.domain.driver_protocol import DriverEvent, DriverResult, DriverSuccess, failure
 from rune_common.domain.events import EventDraft, append_event
-from rune_common.domain.ports import AgentTask, RunRequest
+from rune_common.domain.executions import AgentTask
+from rune_common.domain.ports import RunRequest
 from rune_common.domain.prices import TokenPrice
 from rune_common.domain.redaction import Redactor
 from rune_common.domain.runs import LogHead, Run, RunKind, RunState, Trigger, transition

@@ -17,7 +17,8 @@ from rune_common.adapters.workspace import TemporaryWorkspaces
 from rune_common.domain.commands import CommandSpec, CommandStart, Output, command_spec, environment
 from rune_common.domain.errors import AttemptSuperseded, InvalidRequest
 from rune_common.domain.events import EventDraft
-from rune_common.domain.ports import AgentTask, RunRequest
+from rune_common.domain.executions import AgentTask
+from rune_common.domain.ports import RunRequest
 from rune_common.domain.redaction import Redactor
 from rune_common.domain.runs import RunKind, RunState
 from rune_common.usecases.change_run import Proposal, change_run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from rune_common.domain.ports import AgentTask
+from rune_common.domain.executions import AgentTask
 from rune_common.settings import Settings
 from rune_common.wiring import attempt_on
 

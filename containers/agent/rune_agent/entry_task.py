@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 
-from rune_common.domain.ports import AgentTask
+from rune_common.domain.executions import AgentTask
 from rune_common.settings import Settings
 from rune_common.wiring import attempt_on
 

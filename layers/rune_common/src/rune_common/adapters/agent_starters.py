@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rune_common.domain.errors import Unavailable
-from rune_common.domain.ports import AgentTask
+from rune_common.domain.executions import AgentTask
 
 LAMBDA_SECONDS = 780
 """Longer attempts go to Fargate (holmes-driver.md 1.1)."""

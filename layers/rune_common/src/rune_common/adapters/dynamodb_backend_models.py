@@ -8,8 +8,9 @@ from dataclasses import asdict
 
 from rune_common.adapters import dynamodb_keys as keys
 from rune_common.adapters.dynamodb_client import ConditionFailed, TableClient
+from rune_common.domain.model_servers import ModelServers
 from rune_common.domain.models_offered import BackendModels, ServedModel
-from rune_common.domain.ports import Clock, ModelServers
+from rune_common.domain.ports import Clock
 from rune_common.usecases.look_at_backend import look_at_backend
 
 KEPT_SECONDS = 7 * 86_400

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from rune_common.domain.model_servers import ModelServers
 from rune_common.domain.models_offered import BackendModels
-from rune_common.domain.ports import Clock, ModelServers
+from rune_common.domain.ports import Clock
 from rune_common.usecases.look_at_backend import look_at_backend
 
 FRESH_MS = 60_000

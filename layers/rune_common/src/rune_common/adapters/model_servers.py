@@ -19,7 +19,7 @@ from rune_common.domain.addresses import (
 from rune_common.domain.errors import BackendNotAllowed, Unavailable
 from rune_common.domain.model_catalog import bare_name
 from rune_common.domain.model_pulls import PullProgress, PullRefused
-from rune_common.domain.ports import ListedModels, ModelAbilities, ModelServer
+from rune_common.domain.model_servers import ListedModels, ModelAbilities, ModelServer
 
 if TYPE_CHECKING:
     from rune_common.adapters.checked_http import CheckedHttp

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
 from rune_common.domain.approvals import Approval
 from rune_common.domain.artifacts import Artifact
 from rune_common.domain.chains import ChainState
 from rune_common.domain.events import Event
-from rune_common.domain.model_pulls import PullProgress
 from rune_common.domain.runs import Run, RunKind, RunState
 
 Clock = Callable[[], int]
@@ -275,93 +272,3 @@ class Sealer(Protocol):
 
     def seal(self, plain: bytes, context: str) -> bytes: ...
     def open(self, sealed: bytes, context: str) -> bytes: ...
-
-
-@dataclass(frozen=True, slots=True)
-class AgentTask:
-    """What starts one leg of an agent: identifiers only, the request is read from the store.
-
-    `step_id` names the step of a chain; a step's end is told to the chain, so its `task_token` is "".
-    """
-
-    tenant: str
-    run_id: str
-    attempt_id: str
-    task_token: str
-    step_id: str = ""
-
-
-class ExecutionStarter(Protocol):
-    """Starts a run's state machine. Starting the same (run, attempt) again does nothing."""
-
-    def start(self, run: Run) -> None: ...
-
-
-class AgentStarter(Protocol):
-    """Starts an agent somewhere and returns at once; its end arrives by TaskCallbacks."""
-
-    def start(self, task: AgentTask, *, timeout_seconds: int) -> None: ...
-
-
-class TaskCallbacks(Protocol):
-    """Answers of a waiting task. A token that timed out or is unknown is ignored: returns False."""
-
-    def succeed(self, task_token: str, output: Mapping[str, Any]) -> bool: ...
-    def fail(self, task_token: str, error: str, cause: str = "") -> bool: ...
-    def heartbeat(self, task_token: str) -> bool: ...
-
-
-class ModelServer(Protocol):
-    """One model server. Every call is bounded in time; `Unavailable` means that it did not answer."""
-
-    def ready(self) -> bool: ...
-
-    def installed(self, model: str) -> bool: ...
-
-    def list_models(self) -> ListedModels: ...
-
-    def abilities(self, model: str) -> ModelAbilities: ...
-
-    def pull(self, model: str, *, progress: Callable[[PullProgress], None], stop: Callable[[], bool]) -> bool:
-        """Get the model onto the server; True once it is there, False when `stop` ended it.
-
-        A repeated pull goes on where the last one was. Raises PullRefused, and Unavailable when it stalls.
-        """
-        ...
-
-    def warm_up(
-        self, model: str, *, context_window: int, timeout_seconds: int, stop: Callable[[], bool]
-    ) -> bool:
-        """Load the model with the context size used later; False when it was not loaded in time or stopped."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ListedModels:
-    """Names of models, sorted, each once."""
-
-    installed: tuple[str, ...]
-    running: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelAbilities:
-    """`capabilities` None: the server reports none. `context_length` in tokens, None if unknown."""
-
-    capabilities: tuple[str, ...] | None
-    context_length: int | None
-
-
-class ModelServers(Protocol):
-    """Opens model servers by type and address.
-
-    Raises BackendNotAllowed before any connection, and Unavailable for a name without an address.
-    """
-
-    def open(self, backend_type: str, backend_url: str) -> ModelServer: ...
-
-
-class Workspaces(Protocol):
-    """A private folder (0700) for one agent leg, removed afterwards."""
-
-    def open(self) -> AbstractContextManager[Path]: ...

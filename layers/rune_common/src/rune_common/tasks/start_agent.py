@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from rune_common.domain.ports import AgentTask
+from rune_common.domain.executions import AgentTask
 from rune_common.usecases.start_attempt import start_attempt
 from rune_common.wiring import Services
 

@@ -18,8 +18,9 @@ from rune_common.domain.chains import (
 )
 from rune_common.domain.driver_protocol import RUN_TIMED_OUT
 from rune_common.domain.events import EventDraft, Redacting
+from rune_common.domain.executions import AgentStarter, AgentTask, TaskCallbacks
 from rune_common.domain.legs import with_leg, without_leg
-from rune_common.domain.ports import AgentStarter, AgentTask, Clock, RunStore, TaskCallbacks
+from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.rentals import total_cost
 from rune_common.domain.runs import HEARTBEAT_PATIENCE_MS, Leg, Outcome, Run, RunState
 from rune_common.usecases.attempt_repeats import is_expired

@@ -13,8 +13,9 @@ from rune_common.domain.artifacts import make_artifact
 from rune_common.domain.driver_protocol import DriverFailure, DriverSuccess
 from rune_common.domain.errors import Unavailable
 from rune_common.domain.events import EventDraft, Redacting
+from rune_common.domain.executions import AgentTask
 from rune_common.domain.payloads import artifact_key
-from rune_common.domain.ports import AgentTask, BlobStore, Clock, RunStore
+from rune_common.domain.ports import BlobStore, Clock, RunStore
 from rune_common.domain.runs import Run
 from rune_common.usecases.attempt_log import owned_by
 from rune_common.usecases.change_run import Proposal, change_run

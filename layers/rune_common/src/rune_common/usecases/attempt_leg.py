@@ -18,7 +18,8 @@ from rune_common.domain.driver_protocol import (
     failure,
 )
 from rune_common.domain.events import EventDraft, Redacting
-from rune_common.domain.ports import AgentTask, BlobStore, Clock, RunRequest, RunStore, TaskCallbacks
+from rune_common.domain.executions import AgentTask, TaskCallbacks
+from rune_common.domain.ports import BlobStore, Clock, RunRequest, RunStore
 from rune_common.domain.runs import Run
 from rune_common.usecases.attempt_log import AttemptLog
 from rune_common.usecases.attempt_watch import AttemptWatch

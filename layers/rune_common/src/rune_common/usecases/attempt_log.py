@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from rune_common.domain.errors import AttemptSuperseded, RuneError
 from rune_common.domain.events import EventDraft, Redacting
+from rune_common.domain.executions import AgentTask
 from rune_common.domain.legs import alive, owns, stop_reason
-from rune_common.domain.ports import AgentTask, BlobStore, Clock, RunStore
+from rune_common.domain.ports import BlobStore, Clock, RunStore
 from rune_common.domain.runs import Run
 from rune_common.usecases.change_run import Proposal, change_run
 from rune_common.usecases.fit_draft import fit_draft

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from rune_common.domain.errors import AttemptSuperseded, RunNotFound, Unavailable
 from rune_common.domain.events import Redacting
+from rune_common.domain.executions import AgentTask, TaskCallbacks
 from rune_common.domain.legs import alive, stop_reason
-from rune_common.domain.ports import AgentTask, Clock, RunStore, TaskCallbacks
+from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.runs import Run
 from rune_common.usecases.attempt_log import owned_by
 from rune_common.usecases.change_run import Proposal, change_run

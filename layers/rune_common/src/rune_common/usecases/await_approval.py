@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from rune_common.domain.errors import WaitOver
 from rune_common.domain.events import Redacting
-from rune_common.domain.ports import Clock, ExecutionStarter, RunStore, TaskCallbacks
+from rune_common.domain.executions import ExecutionStarter, TaskCallbacks
+from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.runs import Run
 from rune_common.usecases.change_run import Proposal, change_run
 

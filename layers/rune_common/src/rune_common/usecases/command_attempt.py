@@ -26,9 +26,10 @@ from rune_common.domain.commands import (
 from rune_common.domain.driver_protocol import RUN_DEADLINE, RUN_TIMED_OUT
 from rune_common.domain.errors import AttemptSuperseded, Unavailable
 from rune_common.domain.events import EventDraft
+from rune_common.domain.executions import AgentTask, TaskCallbacks
 from rune_common.domain.legs import alive, stop_reason
 from rune_common.domain.payloads import artifact_key
-from rune_common.domain.ports import AgentTask, BlobStore, Clock, RunStore, TaskCallbacks
+from rune_common.domain.ports import BlobStore, Clock, RunStore
 from rune_common.domain.redaction import Redactor
 from rune_common.domain.runs import Outcome, PhaseRecord, Run, RunState
 from rune_common.usecases.attempt_log import owned_by

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rune_common.domain.events import Redacting
-from rune_common.domain.ports import Clock, ExecutionStarter, RunStore, TaskCallbacks
+from rune_common.domain.executions import ExecutionStarter, TaskCallbacks
+from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.runs import RunKind, RunState
 from rune_common.usecases.await_approval import wake_run
 from rune_common.usecases.change_run import Seal, unsealed

@@ -13,7 +13,7 @@ from rune_common.domain.errors import (
     UnknownBackendType,
 )
 from rune_common.domain.jobs import resolve_backend_type
-from rune_common.domain.ports import ListedModels, ModelServers
+from rune_common.domain.model_servers import ListedModels, ModelServers
 
 LISTABLE = ("ollama", "openai")
 """The kinds of server that can be asked by their address."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from rune_common.domain.errors import BackendNotAllowed, Unavailable
+from rune_common.domain.model_servers import ModelServer, ModelServers
 from rune_common.domain.models_offered import BackendModels, ServedModel
-from rune_common.domain.ports import ModelServer, ModelServers
 
 MOST_DETAILS = 20
 """Of so many models, in alphabetical order, the server is asked what they can do."""

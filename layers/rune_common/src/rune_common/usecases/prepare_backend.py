@@ -8,7 +8,8 @@ from typing import Any
 
 from rune_common.domain.errors import BackendNotAllowed, RunCancelled, Unavailable
 from rune_common.domain.events import Redacting
-from rune_common.domain.ports import Clock, ModelAbilities, ModelServer, ModelServers, RunStore
+from rune_common.domain.model_servers import ModelAbilities, ModelServer, ModelServers
+from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.runs import RunKind
 from rune_common.usecases.phase import Phase
 from rune_common.usecases.pull_model import STEP_SECONDS, pull_model

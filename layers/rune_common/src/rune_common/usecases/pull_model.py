@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rune_common.domain.errors import RunCancelled, Unavailable
 from rune_common.domain.model_pulls import PullProgress, PullRefused
-from rune_common.domain.ports import ModelServer
+from rune_common.domain.model_servers import ModelServer
 from rune_common.domain.runs import Run
 from rune_common.usecases.change_run import Proposal
 from rune_common.usecases.phase import Phase, span_draft

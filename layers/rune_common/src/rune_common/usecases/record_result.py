@@ -8,7 +8,7 @@ from typing import Any
 
 from rune_common.domain.errors import BackendNotAllowed, Unavailable
 from rune_common.domain.estimates import EstimateRequest, estimate
-from rune_common.domain.ports import ListedModels, ModelServers
+from rune_common.domain.model_servers import ListedModels, ModelServers
 from rune_common.domain.price_tables import PriceTable
 from rune_common.domain.rentals import Rental
 from rune_common.domain.runs import Outcome, PhaseRecord, Run, RunKind, RunState

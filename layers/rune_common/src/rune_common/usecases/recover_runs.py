@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from rune_common.domain.errors import RunFailure
 from rune_common.domain.events import Redacting
-from rune_common.domain.ports import Clock, ExecutionStarter, RunStore
+from rune_common.domain.executions import ExecutionStarter
+from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.runs import Run, RunKind, RunState
 from rune_common.usecases.attempt_repeats import is_expired, is_repeated
 from rune_common.usecases.change_run import Proposal, Seal, change_run, unsealed

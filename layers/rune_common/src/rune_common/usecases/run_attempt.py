@@ -17,16 +17,9 @@ from rune_common.domain.driver_protocol import (
 )
 from rune_common.domain.errors import AttemptSuperseded, RunNotFound
 from rune_common.domain.events import Redacting, total_usage
+from rune_common.domain.executions import AgentTask, TaskCallbacks, Workspaces
 from rune_common.domain.kubeconfig_secrets import kubeconfig_secrets
-from rune_common.domain.ports import (
-    AgentTask,
-    BlobStore,
-    Clock,
-    RunRequest,
-    RunStore,
-    TaskCallbacks,
-    Workspaces,
-)
+from rune_common.domain.ports import BlobStore, Clock, RunRequest, RunStore
 from rune_common.domain.prices import PriceBook, TokenPrice
 from rune_common.domain.runs import Outcome, PhaseRecord, Run, RunState
 from rune_common.usecases.attempt_artifacts import keep_driver_artifacts

@@ -9,15 +9,8 @@ from dataclasses import dataclass, replace
 from rune_common.domain.commands import STEP_ID, CommandRunner, CommandSpec, command_spec
 from rune_common.domain.errors import AttemptSuperseded, RunNotFound
 from rune_common.domain.events import EventDraft
-from rune_common.domain.ports import (
-    AgentTask,
-    BlobStore,
-    Clock,
-    RunRequest,
-    RunStore,
-    TaskCallbacks,
-    Workspaces,
-)
+from rune_common.domain.executions import AgentTask, TaskCallbacks, Workspaces
+from rune_common.domain.ports import BlobStore, Clock, RunRequest, RunStore
 from rune_common.domain.redaction import Redactor
 from rune_common.domain.runs import Run, RunState
 from rune_common.usecases.attempt_log import owned_by

@@ -15,9 +15,10 @@ from rune_common.domain.chains import ChainState, return_step, settle
 from rune_common.domain.driver_protocol import RUN_TIMED_OUT, DriverFailure
 from rune_common.domain.errors import AttemptSuperseded, RunNotFound
 from rune_common.domain.events import Redacting, total_usage
+from rune_common.domain.executions import AgentTask
 from rune_common.domain.kubeconfig_secrets import kubeconfig_secrets
 from rune_common.domain.legs import alive, leg_of, with_leg, without_leg
-from rune_common.domain.ports import AgentTask, RunRequest
+from rune_common.domain.ports import RunRequest
 from rune_common.domain.runs import Leg, Run
 from rune_common.usecases.advance_chain import end_text, may_repeat, shown
 from rune_common.usecases.attempt_artifacts import keep_driver_artifacts

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from rune_common.domain.errors import AttemptSuperseded, RunCancelled, RunFailure
 from rune_common.domain.events import Redacting
-from rune_common.domain.ports import AgentStarter, AgentTask, Clock, RunStore
+from rune_common.domain.executions import AgentStarter, AgentTask
+from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.runs import Run, RunState
 from rune_common.usecases.change_run import Proposal, change_run
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rune_common.domain.ports import Clock, ExecutionStarter, RunStore
+from rune_common.domain.executions import ExecutionStarter
+from rune_common.domain.ports import Clock, RunStore
 from rune_common.domain.runs import RunState
 
 

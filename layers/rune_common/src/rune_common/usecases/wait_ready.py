@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rune_common.domain.ports import ModelServer
+from rune_common.domain.model_servers import ModelServer
 from rune_common.usecases.phase import Phase
 
 SPAN = "backend.wait_ready"

@@ -9,7 +9,7 @@ from rune_common.adapters.gpu_account import gpu_market
 from rune_common.adapters.kubeconfig_yaml import YamlKubeconfigs
 from rune_common.adapters.operator_models import ModelFiles
 from rune_common.domain.addresses import AddressPolicy
-from rune_common.domain.ports import AgentTask
+from rune_common.domain.executions import AgentTask
 from rune_common.domain.runs import RunKind
 from rune_common.settings import Settings
 from rune_common.wiring.agents import agent_starter, attempt

@@ -9,13 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rune_common.domain.ports import (
-    AgentStarter,
-    AgentTask,
-    BlobStore,
-    RunStore,
-    TaskCallbacks,
-)
+from rune_common.domain.executions import AgentStarter, AgentTask, TaskCallbacks
+from rune_common.domain.ports import BlobStore, RunStore
 from rune_common.domain.runs import RunKind
 from rune_common.settings import Settings
 from rune_common.wiring.services import system_clock

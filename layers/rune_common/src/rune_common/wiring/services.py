@@ -26,21 +26,14 @@ from rune_common.domain.addresses import AddressPolicy
 from rune_common.domain.daily_rows import DailyRows, OpenRuns
 from rune_common.domain.events import Redacting
 from rune_common.domain.evidence.keys import KeyRing
+from rune_common.domain.executions import AgentStarter, ExecutionStarter, TaskCallbacks
 from rune_common.domain.finops import GpuQuotes
 from rune_common.domain.gpu_market import GpuMarket
 from rune_common.domain.interaction import Approvals
 from rune_common.domain.metrics import MetricsStore
+from rune_common.domain.model_servers import ModelServers
 from rune_common.domain.models_offered import BackendModelSource, OperatorModels
-from rune_common.domain.ports import (
-    AgentStarter,
-    BlobStore,
-    Clock,
-    ExecutionStarter,
-    ModelServers,
-    NewId,
-    RunStore,
-    TaskCallbacks,
-)
+from rune_common.domain.ports import BlobStore, Clock, NewId, RunStore
 from rune_common.domain.price_tables import PriceTable
 from rune_common.domain.prices import PriceBook
 from rune_common.domain.rentals import RentedRuns

@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rune_common.domain.evidence.keys import KeyRing
-from rune_common.domain.ports import (
-    BlobStore,
-    Sealer,
-)
+from rune_common.domain.ports import BlobStore, Sealer
 from rune_common.settings import Settings
 from rune_common.wiring.services import system_clock
 
