@@ -46,6 +46,9 @@ SLOW_CONSUMERS = ("seal_evidence",)
 SWEEPS = {"expire_waits": 15.0, "reap_backends": 300.0}
 """What the schedule does for the deployed stack, with the seconds between two times."""
 
+SWEEP_AGAIN_SECONDS = 15.0
+"""After a sweep that failed, e.g. while the provider was out: what is rented costs meanwhile."""
+
 NICENESS = 19
 """Answering requests goes before working off the queue."""
 
@@ -109,11 +112,13 @@ def work(settings: Settings, stop: threading.Event) -> None:
 def _sweep(task: Handler, seconds: float, stop: threading.Event) -> None:
     """Now, since an earlier process may have left something, and then again and again."""
     while not stop.is_set():
+        pause = seconds
         try:
             task({}, None)
         except Exception:
             logger.exception("a sweep failed")
-        stop.wait(seconds)
+            pause = min(seconds, SWEEP_AGAIN_SECONDS)
+        stop.wait(pause)
 
 
 def _streams(settings: Settings) -> Any:
