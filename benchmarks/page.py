@@ -53,6 +53,13 @@ TEXTS: Mapping[str, Text] = {
         "Sealing builds twice and checks once. What grows with the events is on disk; in memory it is 16 bytes for"
         " each piece of interleaved output.",
     ),
+    "job_lists": Text(
+        "Lists, reports and bursts",
+        "The same requests to a server with 100 stored jobs and to one with 100,000, in turns: a page of 50 jobs,"
+        " a filtered page, the metrics summary and the cost simulation. Then 60 jobs at once, worked off to the last.",
+        "A list reads its page, whatever lies beyond; the tables page says what each request costs in units, and a"
+        " test holds it. The cost simulation reads at most 500 jobs of its tenant's history, so it grows up to there.",
+    ),
     "submit_read": Text(
         "Submit and read",
         "The local server with its worker and database, and a load of clients that each submit a job and read it"

@@ -79,12 +79,12 @@ def measure(quick: bool) -> dict[str, float]:
     """The medians of rounds that alternate between an empty and a full table, each on a fresh server."""
     size = QUICK if quick else FULL
     empty, full = [], []
-    with tempfile.TemporaryDirectory(prefix="rune-bench-") as scratch, _model_server() as model_server:
+    with tempfile.TemporaryDirectory(prefix="rune-bench-") as scratch, model_server() as backend:
         stored = Path(scratch) / FILE_NAME
         store_runs(stored, size.stored, now_ms=time.time_ns() // 1_000_000)
         for number in range(size.rounds):
-            empty.append(_round(Path(scratch) / f"empty-{number}", None, size, model_server))
-            full.append(_round(Path(scratch) / f"full-{number}", stored, size, model_server))
+            empty.append(_round(Path(scratch) / f"empty-{number}", None, size, backend))
+            full.append(_round(Path(scratch) / f"full-{number}", stored, size, backend))
     ratios = [ours.many.pairs_per_s / base.many.pairs_per_s for ours, base in zip(full, empty, strict=True)]
     return {
         "pairs_per_s_16": statistics.median(each.many.pairs_per_s for each in empty),
@@ -110,7 +110,7 @@ def _round(data_dir: Path, stored: Path | None, size: Size, model_server: str) -
         shutil.copyfile(stored, data_dir / FILE_NAME)
     with local_server(data_dir, VARIABLES) as server:
         since = time.time()
-        _await_first_end(server, model_server)
+        await_first_end(server, model_server)
         began = time.monotonic()
         alone = _load(server, 1, size.pairs_alone, model_server)
         many = _load(server, MANY, size.pairs_each, model_server)
@@ -147,7 +147,7 @@ def _load(server: LocalServer, clients: int, pairs: int, model_server: str) -> L
     )
 
 
-def _await_first_end(server: LocalServer, model_server: str) -> None:
+def await_first_end(server: LocalServer, model_server: str) -> None:
     """One job to its success. It shows that jobs are worked off, and loads the state machines' interpreter."""
     document = json.dumps(job_document(model_server)).encode()
     job_id = _answer(server, "/v1/jobs/agentic-agent", document)["job_id"]
@@ -175,7 +175,7 @@ def _answer(server: LocalServer, path: str, body: bytes | None = None) -> Any:
 
 
 @contextmanager
-def _model_server() -> Iterator[str]:
+def model_server() -> Iterator[str]:
     """Yields the address of a server that answers every question for its health."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Healthy)
     server.daemon_threads = True
