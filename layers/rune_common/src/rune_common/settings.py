@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from typing import Any, Self, get_type_hints
 
-from rune_common.domain.errors import Misconfigured
+from rune_common.setting_fields import as_text, parsed, setting
 
-TRUE = frozenset({"1", "true", "yes", "on"})
-FALSE = frozenset({"0", "false", "no", "off"})
 LOOPBACK_ALLOWLIST = ("localhost", "127.0.0.0/8", "[::1]")
-
-
-def setting(variable: str, default: Any, meaning: str, section: str, *, secret: bool = False) -> Any:
-    """A field read from `variable`; `section` names the contract's section."""
-    metadata = {"variable": variable, "meaning": meaning, "section": section, "secret": secret}
-    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +293,7 @@ class Settings:
         """Read the variables that are set. Raises Misconfigured naming the variable, never its value."""
         hints = get_type_hints(cls)
         found = {
-            each.name: _parse(each.metadata["variable"], environ[each.metadata["variable"]], hints[each.name])
+            each.name: parsed(each.metadata["variable"], environ[each.metadata["variable"]], hints[each.name])
             for each in dataclasses.fields(cls)
             if environ.get(each.metadata["variable"], "") != ""
         }
@@ -325,7 +317,7 @@ class Settings:
     def environment(self) -> dict[str, str]:
         """The variables that make these settings again, without the secret ones."""
         return {
-            each.metadata["variable"]: _text(getattr(self, each.name))
+            each.metadata["variable"]: as_text(getattr(self, each.name))
             for each in dataclasses.fields(self)
             if not each.metadata["secret"]
         }
@@ -351,22 +343,3 @@ class Settings:
     @property
     def on_aws(self) -> bool:
         return self.env != "local"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _parse(variable: str, text: str, kind: Any) -> Any:
-    if get_origin(kind) is tuple and get_args(kind)[0] is str:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    if kind is bool:
-        if text.lower() not in TRUE | FALSE:
-            raise Misconfigured(f"{variable} must be true or false")
-        return text.lower() in TRUE
-    try:
-        return kind(text)
-    except ValueError:
-        raise Misconfigured(f"{variable} must be a number") from None
