@@ -5,45 +5,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from rune_common.adapters.ids import new_run_id
-from rune_common.adapters.kubeconfig_yaml import YamlKubeconfigs
-from rune_common.adapters.lazy_redactor import LazyRedactor
-from rune_common.adapters.memory_daily_rows import MemoryDailyRows
-from rune_common.adapters.memory_evidence_keys import MemoryKeyRing
-from rune_common.adapters.memory_metrics import MemoryMetricsStore
-from rune_common.adapters.memory_open_runs import NoOpenRuns
-from rune_common.adapters.memory_quotes import MemoryGpuQuotes
-from rune_common.adapters.memory_rentals import MemoryRentedRuns
-from rune_common.adapters.memory_settings import MemorySettingsStore
-from rune_common.adapters.memory_spend import MemorySpendLedger
-from rune_common.adapters.no_backend_models import NoBackendModels
-from rune_common.adapters.no_market import NoMarket
-from rune_common.adapters.operator_models import ModelFiles
-from rune_common.domain.access import FailureWindow, RateLimiter, TokenStore
-from rune_common.domain.addresses import AddressPolicy
-from rune_common.domain.daily_rows import DailyRows, OpenRuns
-from rune_common.domain.events import Redacting
-from rune_common.domain.evidence.keys import KeyRing
-from rune_common.domain.executions import AgentStarter, ExecutionStarter, TaskCallbacks
-from rune_common.domain.finops import GpuQuotes
-from rune_common.domain.gpu_market import GpuMarket
-from rune_common.domain.interaction import Approvals
-from rune_common.domain.metrics import MetricsStore
-from rune_common.domain.model_servers import ModelServers
-from rune_common.domain.models_offered import BackendModelSource, OperatorModels
-from rune_common.domain.ports import BlobStore, Clock, NewId, RunStore
-from rune_common.domain.price_tables import PriceTable
-from rune_common.domain.prices import PriceBook
-from rune_common.domain.rentals import RentedRuns
-from rune_common.domain.run_locks import RunLocks
-from rune_common.domain.spend import SpendLedger
-from rune_common.domain.tenant_settings import SettingsStore
-from rune_common.settings import Settings
 
 if TYPE_CHECKING:
+    from rune_common.domain.access import FailureWindow, RateLimiter, TokenStore
+    from rune_common.domain.addresses import AddressPolicy
+    from rune_common.domain.daily_rows import DailyRows, OpenRuns
+    from rune_common.domain.events import Redacting
+    from rune_common.domain.evidence.keys import KeyRing
     from rune_common.domain.evidence.spool import Scratch
+    from rune_common.domain.executions import AgentStarter, ExecutionStarter, TaskCallbacks
+    from rune_common.domain.finops import GpuQuotes
+    from rune_common.domain.gpu_market import GpuMarket
+    from rune_common.domain.interaction import Approvals
+    from rune_common.domain.metrics import MetricsStore
+    from rune_common.domain.model_servers import ModelServers
+    from rune_common.domain.models_offered import BackendModelSource, OperatorModels
+    from rune_common.domain.ports import BlobStore, Clock, NewId, RunStore
+    from rune_common.domain.price_tables import PriceTable
+    from rune_common.domain.prices import PriceBook
+    from rune_common.domain.rentals import RentedRuns
+    from rune_common.domain.run_locks import RunLocks
+    from rune_common.domain.spend import SpendLedger
+    from rune_common.domain.tenant_settings import SettingsStore
+    from rune_common.settings import Settings
     from rune_common.usecases.change_run import Seal
     from rune_common.usecases.decide_approvals import DecisionPorts
     from rune_common.usecases.list_model_catalog import ModelSources
@@ -54,6 +42,11 @@ if TYPE_CHECKING:
 
 def system_clock() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _later(module: str, name: str) -> Callable[[], Any]:
+    """A default that is loaded when it is used: a function starts with what it needs."""
+    return lambda: getattr(import_module(module), name)()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +67,45 @@ class Services:
     cluster_policy: AddressPolicy
     cursor_key: bytes = b""
     approvals: Approvals | None = None
-    metrics: MetricsStore = field(default_factory=MemoryMetricsStore)
-    kubeconfigs: Kubeconfigs = field(default_factory=YamlKubeconfigs)
-    redactor: Redacting = field(default_factory=LazyRedactor)
-    tenant_settings: SettingsStore = field(default_factory=MemorySettingsStore)
-    spend: SpendLedger = field(default_factory=MemorySpendLedger)
-    market: GpuMarket = field(default_factory=NoMarket)
-    rented: RentedRuns = field(default_factory=MemoryRentedRuns)
-    gpu_quotes: GpuQuotes = field(default_factory=MemoryGpuQuotes)
-    price_table: PriceTable = field(default_factory=PriceTable)
-    daily_rows: DailyRows = field(default_factory=MemoryDailyRows)
-    open_runs: OpenRuns = field(default_factory=NoOpenRuns)
-    operator_models: OperatorModels = field(default_factory=ModelFiles)
-    backend_models: BackendModelSource = field(default_factory=NoBackendModels)
-    watched_backends: WatchedBackends = field(default_factory=NoBackendModels)
+    metrics: MetricsStore = field(
+        default_factory=_later("rune_common.adapters.memory_metrics", "MemoryMetricsStore")
+    )
+    kubeconfigs: Kubeconfigs = field(
+        default_factory=_later("rune_common.adapters.kubeconfig_yaml", "YamlKubeconfigs")
+    )
+    redactor: Redacting = field(default_factory=_later("rune_common.adapters.lazy_redactor", "LazyRedactor"))
+    tenant_settings: SettingsStore = field(
+        default_factory=_later("rune_common.adapters.memory_settings", "MemorySettingsStore")
+    )
+    spend: SpendLedger = field(
+        default_factory=_later("rune_common.adapters.memory_spend", "MemorySpendLedger")
+    )
+    market: GpuMarket = field(default_factory=_later("rune_common.adapters.no_market", "NoMarket"))
+    rented: RentedRuns = field(
+        default_factory=_later("rune_common.adapters.memory_rentals", "MemoryRentedRuns")
+    )
+    gpu_quotes: GpuQuotes = field(
+        default_factory=_later("rune_common.adapters.memory_quotes", "MemoryGpuQuotes")
+    )
+    price_table: PriceTable = field(default_factory=_later("rune_common.domain.price_tables", "PriceTable"))
+    daily_rows: DailyRows = field(
+        default_factory=_later("rune_common.adapters.memory_daily_rows", "MemoryDailyRows")
+    )
+    open_runs: OpenRuns = field(default_factory=_later("rune_common.adapters.memory_open_runs", "NoOpenRuns"))
+    operator_models: OperatorModels = field(
+        default_factory=_later("rune_common.adapters.operator_models", "ModelFiles")
+    )
+    backend_models: BackendModelSource = field(
+        default_factory=_later("rune_common.adapters.no_backend_models", "NoBackendModels")
+    )
+    watched_backends: WatchedBackends = field(
+        default_factory=_later("rune_common.adapters.no_backend_models", "NoBackendModels")
+    )
     price_book: PriceBook = field(default_factory=dict)
-    evidence_keys: KeyRing = field(default_factory=MemoryKeyRing)
-    locks: RunLocks = field(default_factory=RunLocks)
+    evidence_keys: KeyRing = field(
+        default_factory=_later("rune_common.adapters.memory_evidence_keys", "MemoryKeyRing")
+    )
+    locks: RunLocks = field(default_factory=_later("rune_common.domain.run_locks", "RunLocks"))
     clock: Clock = system_clock
     new_id: NewId = new_run_id
     sleep: Callable[[float], None] = time.sleep
