@@ -33,9 +33,10 @@ TEXTS: Mapping[str, Text] = {
         " without the interpreter's own start. `bare` is the usual FastAPI function with a boto3 DynamoDB client"
         " that it builds and does not use, `bare_with_call` one that makes one call; the submit function makes"
         " three. All have compiled bytecode, as the deployed layer has, and alternate.",
-        "Nine tenths of it are imports. Half of those are FastAPI with pydantic, for which all sides pay alike; a"
-        " tenth is pydantic's old version 1, which FastAPI loads to recognise its models; the table's client takes a"
-        " twentieth, where boto3 takes half of the other side's.",
+        "Nine tenths of it are imports: half of them FastAPI with pydantic, for which all sides pay alike, and a third"
+        " the product's own modules. A function builds every adapter at its start, also those of endpoints that it"
+        " does not serve; building only what its route needs is what would bring the aim into reach. The table's client"
+        " takes a twentieth, where boto3 takes half of the other side's.",
     ),
     "warm_handler": Text(
         "Warm handler",
