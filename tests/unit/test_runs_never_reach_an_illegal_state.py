@@ -18,7 +18,14 @@ from rune_common.domain.approval_policy import ApprovalPolicy
 from rune_common.domain.approval_subjects import asked_tool_call
 from rune_common.domain.approvals import Decision
 from rune_common.domain.chain import genesis, verify_chain
-from rune_common.domain.errors import IllegalTransition, RunCancelled, RunFailure, RunTerminal, WaitOver
+from rune_common.domain.errors import (
+    IllegalTransition,
+    RunCancelled,
+    RunFailure,
+    RunTerminal,
+    WaitOver,
+    WorkOver,
+)
 from rune_common.domain.events import EventDraft, append_event
 from rune_common.domain.fold import fold
 from rune_common.domain.ports import RunRequest
@@ -88,6 +95,8 @@ class Operations(RuleBasedStateMachine):
     def admit(self) -> None:
         try:
             admit_run("t", "r", **self.ports())
+        except WorkOver:
+            assert self.runs.get("t", "r").outcome is not None
         except RunCancelled:
             assert self.runs.get("t", "r").state is RunState.CANCELLING
 
