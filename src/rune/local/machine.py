@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rune.local.functions import ROOT
 from rune.local.kubectl import find_kubectl
+from rune_common.domain.errors import Misconfigured
 from rune_common.settings import Settings
 
 KUBECONFIG_DIR = "~/.kube"
@@ -16,6 +17,8 @@ KUBECONFIG_DIR = "~/.kube"
 def machine_settings(environ: Mapping[str, str], *, loopback: bool = True) -> Settings:
     """Read the environment; `loopback` gives the defaults of jobs-api.md 5.1. Raises Misconfigured."""
     settings = Settings.from_env(environ)
+    if settings.holmes_driver_mode != "stdio":
+        raise Misconfigured("RUNE_HOLMES_DRIVER_MODE: only stdio drivers run on this machine")
     if loopback:
         settings = settings.on_loopback(environ, kubeconfig_dir=KUBECONFIG_DIR)
     return replace(
